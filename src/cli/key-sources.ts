@@ -1,0 +1,121 @@
+/** From settings to where keys come from. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { env, platform } from 'node:process';
+
+import { isMultiRegionKey } from '../formats/kms-arn.ts';
+import type { KeySources } from '../keys/key-sources.ts';
+import type { Kms } from '../kms.ts';
+import { readPassphrase } from './passphrase.ts';
+import type { Settings } from './settings.ts';
+import type { Voice } from './terminal.ts';
+
+export function createKeySources(settings: Settings, voice: Voice): KeySources {
+  const { fallbackRegions } = settings;
+  const onRequest = announceStrangeHosts(settings, voice);
+  const connectTo = once((region: string | undefined) => connect(region, settings, onRequest));
+  // One for all keys of a Region and all messages: what is out is found out once.
+  const connectWithFallback = once(async (region: string | undefined) => {
+    const { withFallback } = await import('../kms-fallback.ts');
+    return withFallback(await connectTo(region), fallbackRegions, connectTo, (error, next) => {
+      voice.warn(`${error.message} Going on in ${next}.`);
+    });
+  });
+  return {
+    connectKms: ({ keyId, arnRegion }) => {
+      const region = arnRegion ?? settings.region?.value;
+      return fallbackRegions.length > 0 && isMultiRegionKey(keyId)
+        ? connectWithFallback(region)
+        : connectTo(region);
+    },
+    defaultLocalKeyFile: defaultLocalKeyFile(),
+    readPassphrase: (file) => readPassphrase(file, settings.rsaPassphraseFile),
+    onKeyFile: (file, event) => {
+      if (event === 'made') {
+        voice.warn(
+          `made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.`,
+        );
+      } else {
+        voice.notice(`others can read the key ${file}: chmod 600 it.`);
+      }
+    },
+  };
+}
+
+/** Connects to each Region once, whoever asks. */
+function once<Region>(
+  connectTo: (region: Region) => Promise<Kms>,
+): (region: Region) => Promise<Kms> {
+  const connections = new Map<Region, Promise<Kms>>();
+  return (region) => {
+    const connection = connections.get(region) ?? connectTo(region);
+    connections.set(region, connection);
+    return connection;
+  };
+}
+
+async function connect(
+  region: string | undefined,
+  settings: Settings,
+  onRequest: (host: string) => void,
+): Promise<Kms> {
+  const { connectKms } = await import('../kms.ts');
+  return connectKms({
+    region,
+    profile: settings.profile?.value,
+    endpoint: settings.endpoint?.value,
+    credentials: settings.keyPair,
+    onRequest,
+  });
+}
+
+function announceStrangeHosts({ endpoint }: Settings, voice: Voice): (host: string) => void {
+  const announced = new Set<string>();
+  return (host) => {
+    if (isAwsKmsHost(host) || announced.has(host)) return;
+    announced.add(host);
+    const source = endpoint?.source ?? 'the AWS configuration file';
+    voice.warn(`messages go to ${host}, which is not AWS KMS (set by ${source}).`);
+  };
+}
+
+// The DNS suffixes of AWS's partitions, and those for dual-stack endpoints:
+// https://docs.aws.amazon.com/general/latest/gr/rande.html and the SDK's partitions.json.
+const awsSuffixes = [
+  'amazonaws.com',
+  'amazonaws.com.cn',
+  'amazonaws.eu',
+  'api.aws',
+  'api.amazonwebservices.com.cn',
+  'api.amazonwebservices.eu',
+  'c2s.ic.gov',
+  'sc2s.sgov.gov',
+  'cloud.adc-e.uk',
+  'csp.hci.ic.gov',
+];
+
+/**
+ * Whether a host is AWS KMS itself: its endpoint in a Region, or one in a network of one's own
+ * (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts below AWS's domains are anybody's, a load
+ * balancer or an API gateway for one.
+ */
+export const isAwsKmsHost = (host: string): boolean =>
+  awsSuffixes.some(
+    (suffix) =>
+      host.endsWith(`.${suffix}`) &&
+      /^(?:[\w-]+\.)?kms(?:-fips)?\.[a-z]+(?:-[a-z]+)+-\d+(?:\.vpce)?$/.test(
+        host.slice(0, -suffix.length - 1),
+      ),
+  );
+
+/** Where each system keeps a program's data: the XDG base directories on Linux. */
+function defaultLocalKeyFile(): string {
+  const home = homedir();
+  const dataFolder =
+    platform === 'darwin'
+      ? join(home, 'Library', 'Application Support')
+      : platform === 'win32'
+        ? (env.LOCALAPPDATA ?? join(home, 'AppData', 'Local'))
+        : (env.XDG_DATA_HOME ?? join(home, '.local', 'share'));
+  return join(dataFolder, 'kms-poc', 'local.key');
+}

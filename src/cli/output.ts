@@ -1,0 +1,208 @@
+/**
+ * Where the payload goes: standard output, or a file that is there whole or not at all.
+ */
+import { randomBytes } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
+import {
+  access,
+  constants,
+  type FileHandle,
+  open,
+  readlink,
+  realpath,
+  rename,
+  stat,
+} from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import process, { stdout } from 'node:process';
+
+import { KmsPocError, usageError } from '../errors.ts';
+import { type ByteStream, collect, streamOf } from '../formats/byte-stream.ts';
+import type { Input } from './input.ts';
+
+export interface Output {
+  readonly isTerminal: boolean;
+  /** True: nothing is seen of what was written unless the last of it was written too. */
+  readonly isHeldUntilEnd: boolean;
+  /**
+   * Writes all of it, or throws; then a file is what it was before.
+   *
+   * @throws KmsPocError FileError, OutputClosed; and what the payload throws
+   */
+  write(payload: ByteStream): Promise<void>;
+}
+
+export const standardOutput: Output = {
+  isTerminal: stdout.isTTY,
+  isHeldUntilEnd: false,
+  write: writeToStandardOutput,
+};
+
+/**
+ * @param path undefined or `-`: standard output
+ * @throws KmsPocError Usage: the file can't be written, or is the input
+ */
+export async function openOutput(path: string | undefined, input: Input): Promise<Output> {
+  if (path === undefined || path === '-') return standardOutput;
+  const refuse = (cause: unknown): never => {
+    throw usageError(
+      `${path} can't be written (${codeOf(cause)}).`,
+      'Check the path after --out.',
+      {
+        cause,
+      },
+    );
+  };
+  const existing = await stat(path).catch((cause: unknown) =>
+    codeOf(cause) === 'ENOENT' ? undefined : refuse(cause),
+  );
+  if (existing?.isDirectory() === true) throw usageError(`${path} is a folder, not a file.`);
+  if (
+    existing !== undefined &&
+    !existing.isCharacterDevice() && // /dev/null may be both
+    input.file?.dev === existing.dev &&
+    input.file.ino === existing.ino
+  ) {
+    throw usageError(
+      `${path} is the input and the output.`,
+      'Write to another file, and rename it when all went well.',
+    );
+  }
+  const isFile = existing === undefined || existing.isFile();
+  // Only a file: /dev/stdout can be a symlink to a pipe, which has no path.
+  const target = isFile ? await resolveTarget(path).catch(refuse) : path;
+  await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
+  return {
+    isTerminal: false,
+    isHeldUntilEnd: isFile,
+    write: isFile
+      ? (payload) => replaceFile(target, payload)
+      : (payload) => writeToDevice(target, payload),
+  };
+}
+
+/** A symlink stays: the file it points to is replaced, or made. */
+async function resolveTarget(path: string): Promise<string> {
+  const inFolder = join(await realpath(dirname(path)), basename(path));
+  const pointsTo = await readlink(inFolder).catch(() => undefined);
+  return pointsTo === undefined ? inFolder : resolveTarget(resolve(dirname(inFolder), pointsTo));
+}
+
+/** Temporary files of this run: whatever way it ends, none is left (but for kill -9). */
+const temporaryFiles = new Set<string>();
+process.on('exit', () => {
+  for (const file of temporaryFiles) {
+    try {
+      unlinkSync(file);
+    } catch {
+      // It is gone already.
+    }
+  }
+});
+
+async function replaceFile(target: string, payload: ByteStream): Promise<void> {
+  const temporaryFile = join(
+    dirname(target),
+    `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`,
+  );
+  temporaryFiles.add(temporaryFile);
+  try {
+    const handle = await forFile(target, () => open(temporaryFile, 'wx', 0o600));
+    try {
+      await writeAll(handle, target, payload);
+      await forFile(target, () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+    await forFile(target, () => rename(temporaryFile, target));
+    temporaryFiles.delete(temporaryFile);
+  } catch (error) {
+    unlinkQuietly(temporaryFile);
+    throw error;
+  }
+}
+
+function unlinkQuietly(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch {
+    // It was never made.
+  }
+  temporaryFiles.delete(file);
+}
+
+async function writeToDevice(target: string, payload: ByteStream): Promise<void> {
+  const handle = await forFile(target, () => open(target, 'w'));
+  try {
+    await writeAll(handle, target, payload);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, target: string, payload: ByteStream): Promise<void> {
+  for await (const chunk of payload) {
+    // One write may take only a part.
+    for (let rest = chunk; rest.length > 0;) {
+      const { bytesWritten } = await forFile(target, () => handle.write(rest));
+      rest = rest.subarray(bytesWritten);
+    }
+  }
+}
+
+async function forFile<Result>(target: string, action: () => Promise<Result>): Promise<Result> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw writeError(target, cause);
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  (error as NodeJS.ErrnoException).code ?? 'unknown reason';
+
+const writeError = (target: string, cause: unknown): KmsPocError => {
+  const code = codeOf(cause);
+  return code === 'EPIPE'
+    ? new KmsPocError('OutputClosed', 'Whoever read the output closed it.', undefined, { cause })
+    : new KmsPocError(
+        'FileError',
+        `Writing ${target} failed (${code}).`,
+        code === 'ENOSPC' ? 'The disk is full: make room, or write somewhere else.' : undefined,
+        { cause },
+      );
+};
+
+async function writeToStandardOutput(payload: ByteStream): Promise<void> {
+  // Each write has its own callback; without a listener the stream's error event would be fatal.
+  stdout.on('error', () => undefined);
+  for await (const chunk of payload) {
+    await new Promise<void>((resolve, reject) => {
+      stdout.write(chunk, (cause) => {
+        if (cause) reject(writeError('standard output', cause));
+        else resolve();
+      });
+    });
+  }
+}
+
+/** What is held in memory at most, for output that can't be streamed. */
+const maxWholeMebibytes = 64;
+
+/**
+ * @param purpose why it must be held whole, for the error: `for --json`
+ * @throws KmsPocError Usage: the message is too large for that
+ */
+export async function collectWhole(payload: ByteStream, purpose: string): Promise<Uint8Array> {
+  const { bytes } = await collect(payload, maxWholeMebibytes * 2 ** 20);
+  if (bytes === undefined) {
+    throw usageError(
+      `The message is longer than ${maxWholeMebibytes} MiB, too long ${purpose}.`,
+      'Write it to a file with --out, or to a pipe.',
+    );
+  }
+  return bytes;
+}
+
+export const jsonLine = (value: object): ByteStream =>
+  streamOf(Buffer.from(`${JSON.stringify(value)}\n`));

@@ -1,0 +1,39 @@
+/** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
+import { readFile } from 'node:fs/promises';
+
+import { usageError } from '../errors.ts';
+import { readMessage } from './message-reader.ts';
+import type { Setting } from './settings.ts';
+import { isInteractive } from './terminal.ts';
+
+/**
+ * @param keyFile the key that it opens, for the question
+ * @returns bytes, which whoever uses them zeroes
+ * @throws KmsPocError Usage, Interrupted
+ */
+export async function readPassphrase(
+  keyFile: string,
+  passphraseFile: Setting | undefined,
+): Promise<Uint8Array> {
+  if (passphraseFile !== undefined) {
+    try {
+      const content = await readFile(passphraseFile.value);
+      const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
+      return end === -1 ? content : content.subarray(0, end);
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+      throw usageError(
+        `The passphrase file ${passphraseFile.value} can't be read (${code}).`,
+        'Check RSA_PASSPHRASE_FILE.',
+        { cause },
+      );
+    }
+  }
+  if (!isInteractive()) {
+    throw usageError(
+      `The RSA key ${keyFile} needs its passphrase, and there is no terminal to ask for it.`,
+      'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
+    );
+  }
+  return readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true });
+}

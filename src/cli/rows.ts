@@ -1,0 +1,65 @@
+/**
+ * Text on the rows of a terminal whose idea of widths we don't know: one shows a family emoji two
+ * columns wide, the next eight. So rows are broken here, early enough by every terminal's count,
+ * and never by the terminal: the number of rows is certain then, and a change is drawn by rows.
+ */
+
+/**
+ * @param columns the window's width; the last column stays free, because terminals differ in
+ * where the cursor goes from it
+ * @returns the text in rows that fit
+ */
+export function layOut(text: string, columns: number): string[] {
+  const rows: string[] = [];
+  let row = '';
+  let width = 0;
+  for (const character of text) {
+    const added = widthAtMost(character);
+    if (character === '\n' || width + added > Math.max(columns - 1, 2)) {
+      rows.push(row);
+      row = '';
+      width = 0;
+    }
+    if (character === '\n') continue;
+    row += character;
+    width += added;
+  }
+  return [...rows, row];
+}
+
+/**
+ * What to write to turn the rows on the screen, with the cursor behind the last one, into others.
+ * Text that was only added is written alone; else whole rows are drawn again, from the first one
+ * that differs.
+ */
+export function redraw(
+  shown: string[],
+  wanted: string[],
+  { columns, rows: height }: { columns: number; rows: number },
+): string {
+  const last = shown.length - 1;
+  let first = shown.findIndex((row, index) => row !== wanted[index]);
+  if (first < 0) first = last;
+  // A row must be left to put the cursor behind.
+  first = Math.min(first, wanted.length - 1);
+
+  const shownRow = shown[first] ?? '';
+  if (first === last && wanted[first]?.startsWith(shownRow) === true) {
+    return [wanted[first]?.slice(shownRow.length), ...wanted.slice(first + 1)].join('\r\n');
+  }
+  // After the window was made narrower the terminal may have broken rows in two, and above its top
+  // nothing can be drawn: then everything is written anew, below.
+  const isCursorLost = shown.some((row) => layOut(row, columns).length > 1);
+  if (isCursorLost || last - first >= height) return `\r\n${wanted.join('\r\n')}`;
+  const up = last > first ? `\x1b[${last - first}A` : '';
+  return `${up}\r\x1b[J${wanted.slice(first).join('\r\n')}`;
+}
+
+/** @returns the columns that a code point takes on the terminal that gives it the most */
+function widthAtMost(character: string): number {
+  if (character === '\t') return 8;
+  if (/[\p{Mn}\p{Me}\u200d]/u.test(character)) return 0;
+  // Behind here are the wide letters and emoji, and some narrow ones: an estimate that is too
+  // large breaks a row early, one that is too small would lose count of the rows.
+  return character < '\u1100' ? 1 : 2;
+}

@@ -1,0 +1,85 @@
+/**
+ * A command from its start to its exit: the one place that catches, and the one that exits.
+ */
+import process, { argv, env, stdout } from 'node:process';
+
+import packageJson from '../../package.json' with { type: 'json' };
+import { type ExitStatus, exitStatus, KmsPocError } from '../errors.ts';
+import { streamOf } from '../formats/byte-stream.ts';
+import { type Arguments, type CommandName, parseArguments } from './arguments.ts';
+import { standardOutput } from './output.ts';
+import {
+  createVoice,
+  ignoreClosedStandardError,
+  showError,
+  showStack,
+  type Voice,
+} from './terminal.ts';
+
+/** What one command does. It throws KmsPocError; anything else that it throws is a bug. */
+export type Command = (args: Arguments, voice: Voice) => Promise<void>;
+
+export async function run(name: CommandName, command: Command): Promise<void> {
+  // The SDK's word on Node 20 is for developers, not for those who run a command.
+  env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  ignoreClosedStandardError();
+  const fail = (error: unknown): void => {
+    process.exit(explain(name, error));
+  };
+  // A promise nobody awaits must not end as a success, nor as a page of source code.
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  endOnSignals();
+  try {
+    const args = await parseArguments(
+      name,
+      argv.slice(2),
+      packageJson.version,
+      stdout.columns || 80,
+    );
+    if ('information' in args) {
+      await standardOutput.write(streamOf(Buffer.from(args.information)));
+    } else {
+      await command(args, createVoice(name, args.quiet));
+    }
+    // Not left to the event loop: an idle connection to KMS would hold it for seconds. A batch may
+    // have set another status than 0.
+    process.exit();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Says what happened, and gives the status to end with. */
+function explain(name: CommandName, error: unknown): ExitStatus {
+  const known =
+    error instanceof KmsPocError
+      ? error
+      : new KmsPocError(
+          'Unexpected',
+          `Something unexpected happened (${error instanceof Error ? error.name : typeof error}).`,
+          'This is a bug. With DEBUG=kms-poc in the environment the command shows where it is.',
+        );
+  // Whoever closed the output wants no more; whoever pressed Ctrl-C knows.
+  if (known.code !== 'OutputClosed' && known.code !== 'Interrupted') {
+    // Looked up in the raw arguments: they may themselves be the error.
+    showError(name, known, argv.includes('--json'));
+  }
+  if (env.DEBUG === 'kms-poc') showStack(error);
+  return known.status;
+}
+
+/**
+ * Cleans up, and then ends by the signal itself: to the shell it is 128 + the signal's number, and
+ * a script that called the command ends too. `process.exit` is not for this: it waits for each
+ * operation on a file, for ever for a FIFO that nobody has at its other end.
+ */
+function endOnSignals(): void {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      process.emit('exit', exitStatus.interrupted); // temporary files go, the terminal is restored
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * All that people read comes from here, on standard error: prompts, notices, errors. Standard
+ * output carries the payload and nothing else (output.ts).
+ *
+ * - A notice or an error is one line that begins with the command's name; what to do about it is a
+ *   second line that begins with `hint:`.
+ * - Nothing is asked unless standard input and standard error are both a terminal.
+ * - With --json an error is one JSON object.
+ */
+import { stderr, stdin } from 'node:process';
+
+import { KmsPocError } from '../errors.ts';
+import type { CommandName } from './arguments.ts';
+import { visibleText } from './visible-text.ts';
+
+/** Whether questions can be asked and seen. */
+export const isInteractive = (): boolean => stdin.isTTY && stderr.isTTY;
+
+export interface Voice {
+  /** Something worth knowing; with --quiet it is not said. */
+  notice(text: string): void;
+  /** Something that must be known, --quiet or not. */
+  warn(text: string): void;
+}
+
+const say = (text: string): void => {
+  stderr.write(`${text}\n`);
+};
+
+export function createVoice(command: CommandName, isQuiet: boolean): Voice {
+  const warn = (text: string): void => {
+    say(`${command}: ${visibleText(text)}`);
+  };
+  return { warn, notice: isQuiet ? () => undefined : warn };
+}
+
+/** Lets go of a reader that is gone: a notice nobody can read must not end the run. */
+export function ignoreClosedStandardError(): void {
+  stderr.on('error', () => undefined);
+}
+
+export function showError(command: CommandName, error: KmsPocError, asJson: boolean): void {
+  const { code, message, hint } = error;
+  if (asJson) {
+    say(JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } }));
+    return;
+  }
+  say(`${command}: ${visibleText(message)}`);
+  if (hint !== undefined) say(`hint: ${visibleText(hint)}`);
+}
+
+/**
+ * For DEBUG=kms-poc. The text of an error is shown where it is ours, the system's or a service's:
+ * others (a parser's, say) quote their input, which may be the message.
+ */
+export function showStack(error: unknown): void {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const isTextSafe = each instanceof KmsPocError || '$metadata' in each || 'syscall' in each;
+    const frames = (each.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
+    say(
+      visibleText([isTextSafe ? `${each.name}: ${each.message}` : each.name, ...frames].join('\n')),
+    );
+  }
+}
+
+/** Says what the payload behind it on a terminal is; no line break is added. */
+export function showLabel(text: string): void {
+  stderr.write(text);
+}
+
+/**
+ * Asks who the message is for: a menu of the users, or a name where any is allowed.
+ *
+ * @throws KmsPocError Interrupted
+ */
+export async function askUser(users: readonly string[] | '*'): Promise<string> {
+  const { default: prompts } = await import('prompts');
+  const isName = /^[A-Za-z0-9._@-]{1,64}$/;
+  const common = { name: 'user', stdout: stderr } as const;
+  const answer = await prompts(
+    users === '*'
+      ? {
+          ...common,
+          type: 'text',
+          message: 'What is your user name?',
+          validate: (name: string) =>
+            isName.test(name) || 'A name has 1 to 64 letters, digits and . _ @ -',
+        }
+      : {
+          ...common,
+          type: 'select',
+          message: 'Who are you?',
+          choices: users.map((user) => ({ title: user, value: user })),
+        },
+    {
+      onCancel: () => {
+        throw new KmsPocError('Interrupted', 'Interrupted.');
+      },
+    },
+  );
+  const { user } = answer as { user?: unknown };
+  // At the end of its input prompts settles without an answer.
+  if (typeof user !== 'string') throw new KmsPocError('Interrupted', 'Interrupted.');
+  return user;
+}

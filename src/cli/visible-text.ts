@@ -1,0 +1,35 @@
+/**
+ * Text that cannot drive the terminal it is shown in. A decrypted or pasted message is somebody
+ * else's text: written as it is, an ESC in it could recolour the screen, change the window's title
+ * or make the terminal type an answer into the shell, and a CR could draw over what stands there.
+ */
+
+// C0 but newline and tab, DEL, C1 (U+009B alone starts an escape sequence in many terminals), and
+// the bidirectional embeddings, overrides and isolates, which make text read in another order than
+// it is stored. Zero-width characters and the marks U+200E and U+200F stay: emoji and right-to-left
+// scripts need them, and they move nothing.
+const unsafe = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * @returns the text with what could drive a terminal, or reorder what is shown, as `\x1b` or
+ * `\u202e`: plain ASCII, for terminals that have no other letters; newline and tab stay
+ */
+export function visibleText(text: string): string {
+  return text.replace(unsafe, (character) => {
+    const hex = character.charCodeAt(0).toString(16);
+    return hex.length > 2 ? `\\u${hex}` : `\\x${hex.padStart(2, '0')}`;
+  });
+}
+
+/**
+ * The same for JSON, which stays the same value: all that is unsafe can only stand in its texts,
+ * where an escape means the character.
+ *
+ * @param json lines of it; the line breaks between them stay
+ */
+export function visibleJson(json: string): string {
+  return json.replace(
+    unsafe,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,122 @@
+/** Work on many things at once, with the results in the order of the things. */
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
+
+export interface InOrderLimits {
+  /** Things in work at once. */
+  readonly maxPending: number;
+  /** Of what is in work, or done and not yet taken: how much, by `sizeOf`, and how many. */
+  readonly maxSize: number;
+  readonly maxCount: number;
+}
+
+const itemsPerTurn = 128;
+
+/**
+ * Results come out as soon as they are there and all before them: nothing waits for the next thing
+ * to come. Things are taken from `items` only as the limits allow, so whoever is slow to take the
+ * results slows down the whole.
+ *
+ * @returns the results, as many at a time as there are
+ * @throws what `work` throws, once the results before it are out; what `items` throws, after all
+ */
+export async function* inOrder<Item, Result>(
+  items: AsyncIterable<Item>,
+  work: (item: Item) => Promise<Result>,
+  sizeOf: (item: Item) => number,
+  { maxPending, maxSize, maxCount }: InOrderLimits,
+): AsyncGenerator<Result[]> {
+  interface Entry {
+    readonly size: number;
+    outcome?: { readonly result: Result } | { readonly error: unknown };
+  }
+  const queue: Entry[] = [];
+  let pending = 0;
+  let size = 0;
+  let isStopped = false;
+  let end: { readonly error?: unknown } | undefined;
+  let wakeTaker = (): void => undefined;
+  let wakeGiver = (): void => undefined;
+
+  const hasRoomFor = (itemSize: number): boolean =>
+    pending < maxPending &&
+    queue.length < maxCount &&
+    // One alone may be larger: it could never begin.
+    (queue.length === 0 || size + itemSize <= maxSize);
+
+  const begin = (item: Item, itemSize: number): void => {
+    const entry: Entry = { size: itemSize };
+    queue.push(entry);
+    pending += 1;
+    size += itemSize;
+    const settle = (outcome: Entry['outcome'] & object): void => {
+      entry.outcome = outcome;
+      pending -= 1;
+      wakeGiver();
+      wakeTaker();
+    };
+    work(item).then(
+      (result) => {
+        settle({ result });
+      },
+      (error: unknown) => {
+        settle({ error });
+      },
+    );
+  };
+
+  let begun = 0;
+  const takeAll = async (): Promise<void> => {
+    for await (const item of items) {
+      begun += 1;
+      // Work that waits for nothing would else keep answers, time-outs and Ctrl-C waiting.
+      if (begun % itemsPerTurn === 0) await turnOfEventLoop();
+      const itemSize = sizeOf(item);
+      while (!hasRoomFor(itemSize) && !isStopped) {
+        await new Promise<void>((resolve) => {
+          wakeGiver = resolve;
+        });
+      }
+      if (isStopped) return;
+      begin(item, itemSize);
+    }
+  };
+  takeAll().then(
+    () => {
+      end = {};
+      wakeTaker();
+    },
+    (error: unknown) => {
+      end = { error };
+      wakeTaker();
+    },
+  );
+
+  try {
+    for (;;) {
+      const results: Result[] = [];
+      let failure: { readonly error: unknown } | undefined;
+      for (let first = queue[0]; first?.outcome !== undefined && !failure; first = queue[0]) {
+        queue.shift();
+        size -= first.size;
+        if ('error' in first.outcome) failure = first.outcome;
+        else results.push(first.outcome.result);
+      }
+      if (results.length > 0) {
+        wakeGiver();
+        yield results;
+      }
+      if (failure !== undefined) throw failure.error;
+      if (results.length > 0) continue;
+      if (end !== undefined && queue.length === 0) {
+        if ('error' in end) throw end.error;
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        wakeTaker = resolve;
+      });
+    }
+  } finally {
+    isStopped = true;
+    wakeGiver();
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Data keys that serve more than one message: one call of a key's service for thousands of
+ * messages. The cache itself is the library's; it has no answer to several messages that ask for
+ * the same data key at once, so here they ask one after the other.
+ */
+import type { KmsPocError } from '../errors.ts';
+import {
+  getLocalCryptographicMaterialsCache,
+  NodeCachingMaterialsManager,
+} from '@aws-crypto/caching-materials-manager-node';
+import {
+  AlgorithmSuiteIdentifier,
+  CommitmentPolicy,
+  NodeAlgorithmSuite,
+  type NodeDecryptionMaterial,
+  type NodeEncryptionMaterial,
+  type NodeMaterialsManager,
+} from '@aws-crypto/material-management-node';
+import { unwrapDataKey } from './decrypt.ts';
+import type { EnvelopeHeader } from './header.ts';
+import type { UnwrappingKey } from './wrapping-key.ts';
+
+/** How long, and for how much, a data key is used. */
+export interface DataKeyLimits {
+  /** Whatever comes first ends the use of a data key: */
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  /** Also how long a permission that was taken away still works in a run. */
+  readonly maxAgeMs: number;
+  /** Data keys that are held at once; of more, the one that was not used for longest goes. */
+  readonly maxDataKeys: number;
+}
+
+export const dataKeyLimits: DataKeyLimits = {
+  maxMessages: 10_000,
+  maxBytes: 2 ** 30,
+  maxAgeMs: 10 * 60_000,
+  maxDataKeys: 10_000,
+};
+
+const suite = new NodeAlgorithmSuite(
+  AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY,
+);
+const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
+
+/**
+ * @param source where new data keys come from: `encryptionMaterials`
+ * @returns gives materials for one message of a user. A data key is one user's alone: the cache
+ *   finds it by the encryption context, which is `{ user }`
+ */
+export const cachedDataKeys = (
+  source: NodeMaterialsManager,
+  limits: DataKeyLimits = dataKeyLimits,
+): ((user: string, plaintextLength: number) => Promise<NodeEncryptionMaterial>) => {
+  const manager = new NodeCachingMaterialsManager({
+    backingMaterials: source,
+    cache: getLocalCryptographicMaterialsCache(limits.maxDataKeys),
+    maxAge: limits.maxAgeMs,
+    maxMessagesEncrypted: limits.maxMessages,
+    maxBytesEncrypted: limits.maxBytes,
+  });
+  const inTurn = oneAtATime();
+  return (user, plaintextLength) =>
+    inTurn(user, () =>
+      manager.getEncryptionMaterials({
+        suite,
+        commitmentPolicy,
+        encryptionContext: { user },
+        plaintextLength, // not counted, and not even cached, without it
+      }),
+    );
+};
+
+/**
+ * @param onOtherKey told when it was not the first key that unwrapped a data key
+ * @returns gives the materials that open a message, by the keys that its header names. The cache
+ *   finds them by all encrypted data keys and the whole encryption context of the header: another
+ *   user's message never meets them. Whoever calls has compared that context with the user.
+ * @throws KmsPocError, as `unwrapDataKey`
+ */
+export const cachedUnwrapping = (
+  keys: readonly UnwrappingKey[],
+  onOtherKey: (key: string, failures: readonly KmsPocError[]) => void,
+  limits: DataKeyLimits = dataKeyLimits,
+): ((header: EnvelopeHeader) => Promise<NodeDecryptionMaterial>) => {
+  const cache = getLocalCryptographicMaterialsCache<NodeAlgorithmSuite>(limits.maxDataKeys);
+  const inTurn = oneAtATime();
+  return (header) => {
+    const { suiteId, encryptionContext, encryptedDataKeys } = header.info.messageHeader;
+    const manager = new NodeCachingMaterialsManager({
+      backingMaterials: {
+        decryptMaterials: async () => {
+          const { materials, key, isFirst, failures } = await unwrapDataKey(keys, header);
+          if (!isFirst) onOtherKey(key.name, failures);
+          return materials;
+        },
+        getEncryptionMaterials: () => Promise.reject(new Error('these materials only decrypt')),
+      },
+      cache,
+      partition: 'batch', // one for all: each manager would have a part of the cache of its own
+      maxAge: limits.maxAgeMs,
+    });
+    const dataKey = encryptedDataKeys.map((each) => asText(each.encryptedDataKey)).join();
+    return inTurn(dataKey, () =>
+      manager.decryptMaterials({
+        suite: new NodeAlgorithmSuite(suiteId),
+        encryptionContext,
+        encryptedDataKeys,
+      }),
+    );
+  };
+};
+
+const asText = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+
+/** @returns runs tasks of the same name one after the other, and all others at once */
+const oneAtATime = (): (<Result>(name: string, task: () => Promise<Result>) => Promise<Result>) => {
+  const last = new Map<string, Promise<unknown>>();
+  return (name, task) => {
+    const before = last.get(name);
+    const mine = before === undefined ? task() : before.then(task, task);
+    last.set(name, mine);
+    const forget = (): void => {
+      if (last.get(name) === mine) last.delete(name);
+    };
+    mine.then(forget, forget);
+    return mine;
+  };
+};

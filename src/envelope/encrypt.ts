@@ -1,0 +1,132 @@
+/** Writes AWS Encryption SDK messages. */
+import { buildEncrypt } from '@aws-crypto/encrypt-node';
+import {
+  AlgorithmSuiteIdentifier,
+  CommitmentPolicy,
+  MultiKeyringNode,
+  NodeAlgorithmSuite,
+  NodeDefaultCryptographicMaterialsManager,
+  type NodeEncryptionMaterial,
+  type NodeMaterialsManager,
+} from '@aws-crypto/material-management-node';
+import { byteReader, type ByteReader } from './byte-reader.ts';
+import { defaultFrameLength, maxEncryptedDataKeys } from './limits.ts';
+import { joinSmall, throughStream } from './through-stream.ts';
+import type { WrappingKey } from './wrapping-key.ts';
+
+export interface EncryptMessageOptions {
+  /** Where data keys come from: `encryptionMaterials`, or a cache around it. */
+  materialsManager: NodeMaterialsManager;
+  /** The message is for this user: its encryption context is `{ user }` and nothing else. */
+  user: string;
+  plaintext: AsyncIterable<Uint8Array>;
+  /** Bytes of the plaintext, if known. A cache of data keys counts them, and is not used without. */
+  plaintextLength?: number;
+  /** Bytes of plaintext in a frame; for tests and benchmarks. */
+  frameLength?: number;
+}
+
+const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
+const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
+const { encryptStream } = buildEncrypt({ commitmentPolicy, maxEncryptedDataKeys });
+
+/**
+ * Data keys that each of the given wrapping keys can unwrap.
+ *
+ * @param keys at least one; the first makes the data key
+ */
+export const encryptionMaterials = (keys: readonly WrappingKey[]): NodeMaterialsManager => {
+  const [first, ...others] = keys;
+  if (first === undefined) throw new Error('no key to encrypt with');
+  const keyring =
+    others.length === 0
+      ? first.keyring
+      : new MultiKeyringNode({
+          generator: first.keyring,
+          children: others.map((key) => key.keyring),
+        });
+  const standard = new NodeDefaultCryptographicMaterialsManager(keyring);
+  return {
+    getEncryptionMaterials: async (request) => {
+      try {
+        return await standard.getEncryptionMaterials(request);
+      } catch (error) {
+        for (const key of keys) {
+          const explained = key.explain?.(error);
+          if (explained !== undefined) throw explained;
+        }
+        throw error;
+      }
+    },
+    decryptMaterials: () => Promise.reject(new Error('these materials only encrypt')),
+  };
+};
+
+/**
+ * Encrypts a stream as one message: version 2, AES-256-GCM with key commitment, not signed (who
+ * may encrypt for a user may decrypt too, so a signature would convince nobody of anything, and
+ * it halves the speed).
+ *
+ * @returns the ciphertext, in pieces of about a frame
+ * @throws what the plaintext or a key throws, unchanged
+ */
+export async function* encryptMessage(options: EncryptMessageOptions): AsyncGenerator<Uint8Array> {
+  const { materialsManager, user, plaintext, plaintextLength } = options;
+  const { frameLength = defaultFrameLength } = options;
+  const encryptionContext = { user };
+  const reader = byteReader(plaintext);
+  try {
+    // Before the library starts: its streams would mix what a key's service says with errors of
+    // their own.
+    const suite = new NodeAlgorithmSuite(suiteId);
+    const materials = await materialsManager.getEncryptionMaterials({
+      suite,
+      encryptionContext,
+      commitmentPolicy,
+      ...(plaintextLength === undefined ? {} : { plaintextLength }),
+    });
+    // The length is not for the library's stream: it counts a piece that reaches over a frame's
+    // end twice, and throws where nobody can catch it.
+    const stream = encryptStream(onlyThese(materials), { suiteId, encryptionContext, frameLength });
+    const frames = wholeFrames(reader, frameLength, plaintextLength);
+    yield* joinSmall(throughStream(frames, stream, asError));
+  } finally {
+    reader.close();
+  }
+}
+
+/** Hands out the materials at hand. */
+const onlyThese = (materials: NodeEncryptionMaterial): NodeMaterialsManager => ({
+  getEncryptionMaterials: () => Promise.resolve(materials),
+  decryptMaterials: () => Promise.reject(new Error('these materials only encrypt')),
+});
+
+/**
+ * The plaintext in pieces of one frame each. The library takes any pieces, but waits for a turn of
+ * the event loop for each.
+ *
+ * @throws when the plaintext has another length than was said: a cache of data keys counts it
+ */
+async function* wholeFrames(
+  reader: ByteReader,
+  frameLength: number,
+  plaintextLength: number | undefined,
+): AsyncGenerator<Buffer> {
+  let length = 0;
+  for (;;) {
+    const frame = await reader.readExactly(frameLength);
+    length += frame.length;
+    const isEnd = frame.length < frameLength;
+    if (
+      plaintextLength !== undefined &&
+      (isEnd ? length !== plaintextLength : length > plaintextLength)
+    ) {
+      throw new Error(`a plaintext of ${plaintextLength} bytes was announced, and ${length} came`);
+    }
+    if (frame.length > 0) yield frame;
+    if (isEnd) return;
+  }
+}
+
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error));

@@ -1,0 +1,173 @@
+/**
+ * The header of an AWS Encryption SDK message: public, and nothing in it may be trusted before
+ * the message's key has authenticated it.
+ * Format: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
+ */
+import { MessageFormat, NodeAlgorithmSuite } from '@aws-crypto/material-management-node';
+import { ContentType, deserializeFactory, type HeaderInfo } from '@aws-crypto/serialize';
+import { KmsPocError } from '../errors.ts';
+import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
+import type { ByteReader } from './byte-reader.ts';
+import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
+
+/** What a header says about one of the keys that can open the message. */
+export interface EncryptedDataKeyInfo {
+  /** `aws-kms`, or the namespace of a raw key. */
+  providerId: string;
+  /** The key's ARN or name; behind the name of a raw AES key, binary data. */
+  providerInfo: string;
+  /** The key's ARN or name alone. As untrusted as the rest: see `printable`. */
+  keyName: string;
+}
+
+export interface EnvelopeHeader {
+  /** Of the message format. Version 1 has no key commitment. */
+  version: 1 | 2;
+  suiteId: number;
+  /** As the AWS documentation calls it: `ALG_AES256_GCM_…`. */
+  suiteName: string;
+  committing: boolean;
+  signed: boolean;
+  encryptionContext: Readonly<Record<string, string>>;
+  encryptedDataKeys: readonly EncryptedDataKeyInfo[];
+  contentType: 'framed' | 'single-block';
+  /** Bytes of plaintext in each frame; 0 if the message has no frames. */
+  frameLength: number;
+  /** Bytes before the first frame, the header's authentication tag included. */
+  headerLength: number;
+  /** The library's own view of it, for walking the frames. */
+  info: HeaderInfo;
+}
+
+const toUtf8 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+
+const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSuite);
+
+/**
+ * Parses the header at the front of a message.
+ *
+ * @param bytes the message, or its first part
+ * @returns undefined if the header is not complete in `bytes`
+ * @throws KmsPocError NotCiphertext or Unsupported
+ */
+export const parseHeader = (bytes: Uint8Array): EnvelopeHeader | undefined => {
+  if (bytes.length < formatPrefixBytes) return undefined;
+  if (formatOf(bytes) !== 'aws-encryption-sdk') throw notEnvelope();
+  let info: HeaderInfo | false;
+  try {
+    info = deserializeMessageHeader(bytes);
+  } catch (error) {
+    throw refuseHeader(error);
+  }
+  if (info === false) {
+    if (bytes.length < maxHeaderBytes) return undefined;
+    throw headerTooLong();
+  }
+  if (info.messageHeader.encryptedDataKeys.length > maxEncryptedDataKeys) throw tooManyKeys();
+  return describe(info);
+};
+
+/**
+ * Reads the header at the front of a stream, without consuming it.
+ *
+ * @throws KmsPocError NotCiphertext or Unsupported
+ */
+export const readHeader = async (reader: ByteReader): Promise<EnvelopeHeader> => {
+  // Each attempt starts from the front, so the bytes are doubled in between: bytes that come one
+  // by one would else cost the square of the header's length.
+  for (let length = 1024; ; length = Math.min(length * 2, maxHeaderBytes)) {
+    const front = await reader.peek(length);
+    const header = parseHeader(front.subarray(0, maxHeaderBytes));
+    if (header !== undefined) return header;
+    if (front.length < length) throw front.length === 0 ? emptyInput() : cutMessage();
+  }
+};
+
+/** What to say of input that ends too early. */
+export const cutMessage = (): KmsPocError =>
+  new KmsPocError(
+    'NotCiphertext',
+    'The ciphertext is cut: its end is missing.',
+    'Copy or download it again, whole.',
+  );
+
+/**
+ * A name from a header, fit to be shown: it may hold anything, sequences that drive a terminal
+ * included.
+ */
+export const printable = (text: string): string => {
+  const shown = text.slice(0, 128).replace(/[^\x20-\x7e]/g, '?');
+  return text.length > 128 ? `${shown}…` : shown;
+};
+
+/** The keys of a header in one line, bounded. */
+export const printableKeys = (keys: readonly EncryptedDataKeyInfo[]): string => {
+  const shown = keys
+    .slice(0, 4)
+    .map(({ providerId, keyName }) =>
+      providerId === 'aws-kms'
+        ? printable(keyName)
+        : `${printable(providerId)} ${printable(keyName)}`,
+    );
+  const more = keys.length - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+};
+
+const describe = (info: HeaderInfo): EnvelopeHeader => {
+  const { messageHeader: header, algorithmSuite: suite } = info;
+  return {
+    version: header.version === MessageFormat.V1 ? 1 : 2,
+    suiteId: suite.id,
+    suiteName: suite.name,
+    committing: suite.commitment === 'KEY',
+    signed: suite.signatureCurve !== undefined,
+    encryptionContext: header.encryptionContext,
+    encryptedDataKeys: header.encryptedDataKeys.map(({ providerId, providerInfo, rawInfo }) => ({
+      providerId,
+      providerInfo,
+      keyName: keyNameOf(rawInfo, providerInfo),
+    })),
+    contentType: header.contentType === ContentType.FRAMED_DATA ? 'framed' : 'single-block',
+    frameLength: header.frameLength,
+    headerLength: info.headerLength + info.headerAuth.headerAuthLength,
+    info,
+  };
+};
+
+/** Behind the name of a raw AES key: tag length in bits (128), IV length (12), the IV. */
+const rawAesInfoPattern = Buffer.from('000000800000000c', 'hex');
+const rawAesInfoBytes = rawAesInfoPattern.length + 12;
+
+const keyNameOf = (rawInfo: Uint8Array | undefined, providerInfo: string): string => {
+  const bytes = Buffer.from(rawInfo ?? []);
+  const name = bytes.subarray(0, Math.max(0, bytes.length - rawAesInfoBytes));
+  const behind = bytes.subarray(name.length, name.length + rawAesInfoPattern.length);
+  return behind.equals(rawAesInfoPattern) ? name.toString('utf8') : providerInfo;
+};
+
+const notEnvelope = (): KmsPocError =>
+  new KmsPocError('NotCiphertext', 'This is not a message of the AWS Encryption SDK.');
+
+const emptyInput = (): KmsPocError =>
+  new KmsPocError('NotCiphertext', 'There is no ciphertext: the input is empty.');
+
+const headerTooLong = (): KmsPocError =>
+  new KmsPocError(
+    'Unsupported',
+    `The header of this message is longer than ${maxHeaderBytes / 1024} KiB, the most that is read.`,
+  );
+
+const tooManyKeys = (): KmsPocError =>
+  new KmsPocError(
+    'Unsupported',
+    `The header of this message names more than ${maxEncryptedDataKeys} keys, the most that are tried.`,
+  );
+
+const refuseHeader = (cause: unknown): KmsPocError =>
+  new KmsPocError(
+    'NotCiphertext',
+    'The header of this message is damaged.',
+    'Copy or download it again, whole.',
+    { cause },
+  );

@@ -1,0 +1,83 @@
+/** A KMS key as a wrapping key. */
+import { AwsKmsMrkAwareSymmetricKeyringClass } from '@aws-crypto/kms-keyring';
+import {
+  type EncryptedDataKey,
+  KeyringNode,
+  type NodeAlgorithmSuite,
+  type NodeDecryptionMaterial,
+  type NodeEncryptionMaterial,
+} from '@aws-crypto/material-management-node';
+
+import { KmsPocError } from '../errors.ts';
+import type { DataKeyCalls } from '../kms.ts';
+import { kmsProviderId, type WrappingKey } from './wrapping-key.ts';
+import { isSameKmsKey } from '../formats/kms-arn.ts';
+
+// Of the package for Node, only the base: the rest of it brings DynamoDB along. (The base class is
+// abstract by its type alone: the library's own code extends it like this.)
+const AwsKmsKeyring = AwsKmsMrkAwareSymmetricKeyringClass<NodeAlgorithmSuite, DataKeyCalls>(
+  KeyringNode as unknown as new () => KeyringNode,
+) as unknown as new (input: { keyId: string; client: DataKeyCalls }) => KeyringNode;
+
+/**
+ * Asks KMS by a keyring of its own for each data key. The library makes text of an error of KMS, so
+ * it is kept aside; among several messages at once, one keyring's could be another message's.
+ */
+class KmsKeyring extends KeyringNode {
+  readonly #keyArn: string;
+  readonly #calls: DataKeyCalls;
+
+  constructor(keyArn: string, calls: DataKeyCalls) {
+    super();
+    this.#keyArn = keyArn;
+    this.#calls = calls;
+  }
+
+  _onEncrypt(material: NodeEncryptionMaterial): Promise<NodeEncryptionMaterial> {
+    return this.#ask((keyring) => keyring.onEncrypt(material));
+  }
+
+  _onDecrypt(
+    material: NodeDecryptionMaterial,
+    encryptedDataKeys: EncryptedDataKey[],
+  ): Promise<NodeDecryptionMaterial> {
+    return this.#ask((keyring) => keyring.onDecrypt(material, encryptedDataKeys));
+  }
+
+  async #ask<Material>(what: (keyring: KeyringNode) => Promise<Material>): Promise<Material> {
+    let kmsError: KmsPocError | undefined;
+    const keepError =
+      <Input, Output>(call: (input: Input) => Promise<Output>) =>
+      async (input: Input): Promise<Output> => {
+        try {
+          return await call(input);
+        } catch (error) {
+          if (error instanceof KmsPocError) kmsError = error;
+          throw error;
+        }
+      };
+    const client = {
+      generateDataKey: keepError(this.#calls.generateDataKey),
+      encrypt: keepError(this.#calls.encrypt),
+      decrypt: keepError(this.#calls.decrypt),
+    };
+    try {
+      return await what(new AwsKmsKeyring({ keyId: this.#keyArn, client }));
+    } catch (error) {
+      throw kmsError ?? error;
+    }
+  }
+}
+
+/**
+ * Opens messages of this key and of its replicas in other Regions, if it is a multi-Region key.
+ * What it throws is KMS's error, a KmsPocError, where there was one.
+ *
+ * @param keyArn an ARN of a key: by an alias or an id the library finds no message's key
+ */
+export const kmsWrappingKey = (keyArn: string, calls: DataKeyCalls): WrappingKey => ({
+  name: keyArn,
+  keyring: new KmsKeyring(keyArn, calls),
+  isNamedBy: ({ providerId, providerInfo }) =>
+    providerId === kmsProviderId && isSameKmsKey(keyArn, providerInfo),
+});

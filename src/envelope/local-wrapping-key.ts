@@ -1,0 +1,21 @@
+import { RawAesKeyringNode, RawAesWrappingSuiteIdentifier } from '@aws-crypto/raw-aes-keyring-node';
+import { localKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+
+/**
+ * A local AES-256 key as a wrapping key. Other tools open its messages with a raw AES keyring of
+ * the same namespace, name and bytes.
+ *
+ * @param keyName the key's fingerprint: public, it stands in each header
+ * @param keyBytes 32 bytes; copied, so the caller may overwrite them
+ */
+export const localWrappingKey = (keyName: string, keyBytes: Uint8Array): WrappingKey => ({
+  name: `local key ${keyName}`,
+  keyring: new RawAesKeyringNode({
+    keyNamespace: localKeyNamespace,
+    keyName,
+    // The keyring refuses a view of a larger buffer, and overwrites what it is given.
+    unencryptedMasterKey: new Uint8Array(keyBytes),
+    wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
+  }),
+  isNamedBy: (dataKey) => dataKey.providerId === localKeyNamespace && dataKey.keyName === keyName,
+});

@@ -1,0 +1,24 @@
+/** An RSA key as a wrapping key: OAEP with SHA-256, which every HSM and key service knows. */
+import { constants, type KeyObject } from 'node:crypto';
+
+import { RawRsaKeyringNode } from '@aws-crypto/raw-rsa-keyring-node';
+
+import { rsaKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+
+/**
+ * @param fingerprint the key's name in each header: public
+ * @param key a public key, which only wraps, or a private one, which only unwraps
+ */
+export const rsaWrappingKey = (fingerprint: string, key: KeyObject): WrappingKey => ({
+  name: `RSA key ${fingerprint}`,
+  keyring: new RawRsaKeyringNode({
+    keyNamespace: rsaKeyNamespace,
+    keyName: fingerprint,
+    // node:crypto takes a KeyObject where the library's types say PEM: no copy of it as text.
+    rsaKey: { [key.type === 'public' ? 'publicKey' : 'privateKey']: key },
+    padding: constants.RSA_PKCS1_OAEP_PADDING,
+    oaepHash: 'sha256',
+  }),
+  isNamedBy: (dataKey) =>
+    dataKey.providerId === rsaKeyNamespace && dataKey.providerInfo === fingerprint,
+});

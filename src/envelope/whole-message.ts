@@ -1,0 +1,155 @@
+/**
+ * AWS Encryption SDK messages that are in memory whole: many small ones cost the library's streams
+ * more than the cryptography does (four times the time, measured with 200 bytes). So here the same
+ * message is made, and opened, without a stream, of the library's own parts: it derives and commits
+ * to the key, makes the ciphers and lays out each field.
+ * Format: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  getDecryptionHelper,
+  getEncryptHelper,
+  type NodeDecryptionMaterial,
+  type NodeEncryptionMaterial,
+} from '@aws-crypto/material-management-node';
+import {
+  aadFactory,
+  ContentType,
+  decodeBodyHeader,
+  MessageIdLength,
+  serializeFactory,
+} from '@aws-crypto/serialize';
+import { asBuffer } from './byte-reader.ts';
+import type { EnvelopeHeader } from './header.ts';
+import { defaultFrameLength } from './limits.ts';
+
+const fromUtf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
+const serialize = serializeFactory(fromUtf8, { utf8Sorting: true });
+const { messageAAD, messageAADContentString } = aadFactory(fromUtf8);
+const contentType = ContentType.FRAMED_DATA;
+
+/** What the frame's place and kind add to its authentication. */
+const frameAad = (
+  messageId: Uint8Array,
+  sequenceNumber: number,
+  contentLength: number,
+  isFinalFrame: boolean,
+): Buffer => {
+  const kind = messageAADContentString({ contentType, isFinalFrame });
+  return asBuffer(messageAAD(messageId, kind, sequenceNumber, contentLength));
+};
+
+/**
+ * Encrypts a message: version 2, with key commitment, not signed, as `encryptMessage` does.
+ *
+ * @param materials of a suite with key commitment and without signature; used up: their data key is
+ *   overwritten
+ */
+export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8Array): Buffer => {
+  const { suite, encryptionContext, encryptedDataKeys } = materials;
+  const { getCipherInfo, dispose } = getEncryptHelper(materials);
+  try {
+    // Random, and the salt of the message's own key: that alone keeps the fixed IVs below unique
+    // when messages share a data key.
+    const messageId = randomBytes(MessageIdLength.V2);
+    const { getCipher, keyCommitment } = getCipherInfo(messageId);
+    if (keyCommitment === undefined) throw new Error('these materials make no key commitment');
+    const frameLength = defaultFrameLength;
+    const rawHeader = asBuffer(
+      serialize.serializeMessageHeader(
+        serialize.buildMessageHeader({
+          suite,
+          encryptionContext,
+          encryptedDataKeys,
+          messageId,
+          frameLength,
+          suiteData: keyCommitment,
+        }),
+      ),
+    );
+    const headerCipher = getCipher(serialize.headerAuthIv(suite.ivLength)).setAAD(rawHeader);
+    headerCipher.final();
+    const parts = [rawHeader, headerCipher.getAuthTag()];
+
+    // The final frame is shorter than the others, empty if need be: the Encryption SDK for Python
+    // refuses one that is not.
+    const frames = Math.floor(plaintext.length / frameLength) + 1;
+    for (let number = 1; number <= frames; number++) {
+      const isFinal = number === frames;
+      const content = asBuffer(
+        plaintext.subarray((number - 1) * frameLength, number * frameLength),
+      );
+      const iv = serialize.frameIv(suite.ivLength, number);
+      const cipher = getCipher(iv).setAAD(frameAad(messageId, number, content.length, isFinal));
+      parts.push(
+        asBuffer(
+          isFinal
+            ? serialize.finalFrameHeader(number, iv, content.length)
+            : serialize.frameHeader(number, iv),
+        ),
+        cipher.update(content),
+        cipher.final(),
+        cipher.getAuthTag(),
+      );
+    }
+    return Buffer.concat(parts);
+  } finally {
+    dispose();
+  }
+};
+
+/** Whether `decryptWhole` is made for such a message: all that `encryptMessage` writes are. */
+export const isPlainFramed = (header: EnvelopeHeader): boolean =>
+  header.version === 2 &&
+  header.committing &&
+  !header.signed &&
+  header.contentType === 'framed' &&
+  header.frameLength > 0;
+
+/**
+ * Decrypts a message, if it is sound from its first byte to its last.
+ *
+ * @param header of this message, and `isPlainFramed`; whoever calls has looked at its encryption
+ *   context
+ * @param materials for this header; used up: their data key is overwritten
+ * @returns undefined for whatever is wrong: `decryptMessage` finds out what it is
+ */
+export const decryptWhole = (
+  header: EnvelopeHeader,
+  materials: NodeDecryptionMaterial,
+  message: Buffer,
+): Buffer | undefined => {
+  const { messageHeader, rawHeader, headerAuth } = header.info;
+  if (!('suiteData' in messageHeader)) return undefined;
+  const { getDecipherInfo, dispose } = getDecryptionHelper(materials);
+  try {
+    // Throws when the data key is not the one that the message commits to.
+    const getDecipher = getDecipherInfo(messageHeader.messageId, messageHeader.suiteData);
+    getDecipher(headerAuth.headerIv)
+      .setAAD(asBuffer(rawHeader))
+      .setAuthTag(asBuffer(headerAuth.headerAuthTag))
+      .final();
+
+    const parts: Buffer[] = [];
+    let position = header.headerLength;
+    for (let number = 1; ; number++) {
+      const frame = decodeBodyHeader(message.subarray(position), header.info, 0);
+      // Each frame is authentic by itself: their order is not, but for this number.
+      if (frame === false || frame.sequenceNumber !== number) return undefined;
+      const start = position + frame.readPos;
+      const tagStart = start + frame.contentLength;
+      const end = tagStart + frame.tagLength / 8;
+      if (end > message.length) return undefined;
+      const decipher = getDecipher(frame.iv)
+        .setAAD(frameAad(messageHeader.messageId, number, frame.contentLength, frame.isFinalFrame))
+        .setAuthTag(message.subarray(tagStart, end));
+      parts.push(decipher.update(message.subarray(start, tagStart)), decipher.final());
+      position = end;
+      if (frame.isFinalFrame) return position === message.length ? Buffer.concat(parts) : undefined;
+    }
+  } catch {
+    return undefined; // a tag or the commitment doesn't fit, or a frame's header makes no sense
+  } finally {
+    dispose();
+  }
+};

@@ -1,0 +1,45 @@
+import type { KeyringNode } from '@aws-crypto/material-management-node';
+import type { KmsPocError } from '../errors.ts';
+import type { EncryptedDataKeyInfo } from './header.ts';
+
+/** What a message's header calls our keys: the provider id, with the key's fingerprint as name. */
+export const localKeyNamespace = 'kms-poc-local';
+export const rsaKeyNamespace = 'kms-poc-rsa';
+/** What it calls KMS keys, with the ARN as name: every AWS Encryption SDK does. */
+export const kmsProviderId = 'aws-kms';
+
+/** A key that wraps the data keys of messages: AWS KMS, a local file, an RSA pair. */
+export interface WrappingKey {
+  /** What to call it in front of the user: `local key 3f9a…`, an ARN. */
+  readonly name: string;
+  /** The library's part: wraps and unwraps. */
+  readonly keyring: KeyringNode;
+  /** Whether a header means this key. A key that no header names is never asked to unwrap. */
+  isNamedBy(dataKey: EncryptedDataKeyInfo): boolean;
+  /**
+   * What stands behind an error that the keyring threw, if the key's own service gave it: the
+   * library turns errors into text and loses their names. Undefined: it is about the message.
+   */
+  explain?(error: unknown): KmsPocError | undefined;
+}
+
+/**
+ * A key that the settings name, which may turn out to open a message. It is opened only when a
+ * header names one of its kind: a key service that is gone, or a passphrase, must not stand in the
+ * way of a message that needs neither.
+ */
+export interface UnwrappingKey {
+  /** How the settings call it. */
+  readonly name: string;
+  /** Tells by a header alone, without a file or a call, whether this could be the key it means. */
+  mayBeNamedBy(dataKey: EncryptedDataKeyInfo): boolean;
+  /** @throws KmsPocError, when the key can't be had */
+  open(): Promise<WrappingKey>;
+}
+
+/** A key that is open already. */
+export const openedKey = (key: WrappingKey): UnwrappingKey => ({
+  name: key.name,
+  mayBeNamedBy: (dataKey) => key.isNamedBy(dataKey),
+  open: () => Promise.resolve(key),
+});

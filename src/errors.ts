@@ -1,0 +1,75 @@
+/**
+ * The one error class. Whatever fails for a reason that a user can understand is thrown as a
+ * KmsPocError; anything else is a bug and ends with status 1.
+ */
+
+/** The exit statuses of every command (README, "Exit status"). */
+export const exitStatus = {
+  ok: 0,
+  /** Anything unexpected, a full disk included. */
+  unexpected: 1,
+  /** Usage or settings. */
+  usage: 2,
+  /** This ciphertext can't be decrypted. */
+  undecryptable: 3,
+  /** Refused: credentials, permission, or a key that can't be used. */
+  refused: 4,
+  /** KMS can't be reached, throttles or fails. */
+  unavailable: 5,
+  interrupted: 130,
+  /** Whoever read standard output closed it; nothing is said. */
+  outputClosed: 141,
+} as const;
+
+export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
+
+/** What went wrong: stable names for programs (`--json`, `--batch`), each with its exit status. */
+const statusOfCode = {
+  Unexpected: exitStatus.unexpected,
+  FileError: exitStatus.unexpected,
+  Usage: exitStatus.usage,
+  /** The input is no ciphertext, or not all of one. */
+  NotCiphertext: exitStatus.undecryptable,
+  /** A ciphertext, but of a kind or a size that is not read. */
+  Unsupported: exitStatus.undecryptable,
+  /** The header names another user. Public knowledge: the header is not encrypted. */
+  WrongUser: exitStatus.undecryptable,
+  /** The header names keys, and none of them is configured. Public knowledge too. */
+  WrongKey: exitStatus.undecryptable,
+  /** Every failure of the cryptography itself: one code, one text, so that it is no oracle. */
+  CannotDecrypt: exitStatus.undecryptable,
+  Credentials: exitStatus.refused,
+  AccessDenied: exitStatus.refused,
+  KeyNotFound: exitStatus.refused,
+  KeyUnusable: exitStatus.refused,
+  Throttled: exitStatus.unavailable,
+  Unavailable: exitStatus.unavailable,
+  Interrupted: exitStatus.interrupted,
+  OutputClosed: exitStatus.outputClosed,
+} as const satisfies Record<string, ExitStatus>;
+
+export type ErrorCode = keyof typeof statusOfCode;
+
+export class KmsPocError extends Error {
+  override readonly name = 'KmsPocError';
+  readonly code: ErrorCode;
+  /** What to do about it: one line, shown below the message. */
+  readonly hint: string | undefined;
+
+  /**
+   * @param message one line that says what happened, in the user's words; never a plaintext or a secret
+   */
+  constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.hint = hint;
+  }
+
+  get status(): ExitStatus {
+    return statusOfCode[this.code];
+  }
+}
+
+/** An error in how the command was called or set up (status 2). */
+export const usageError = (message: string, hint?: string, options?: ErrorOptions): KmsPocError =>
+  new KmsPocError('Usage', message, hint, options);

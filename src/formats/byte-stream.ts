@@ -1,0 +1,64 @@
+/** Small tools for streams of bytes. */
+
+export type ByteStream = AsyncIterable<Uint8Array>;
+
+/** A stream of one chunk. */
+export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield bytes;
+}
+
+/** All of a stream that is known to be short. */
+export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** All of a stream, and its length where that is more than `maxBytes`: then without the bytes. */
+export async function collect(
+  stream: ByteStream,
+  maxBytes: number,
+): Promise<{ bytes: Uint8Array; length: number } | { bytes: undefined; length: number }> {
+  let chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.length;
+    if (length <= maxBytes) chunks.push(chunk);
+    else chunks = [];
+  }
+  return { bytes: length <= maxBytes ? Buffer.concat(chunks) : undefined, length };
+}
+
+/**
+ * The first bytes of a stream, at least `minBytes` of them where it has as many, and the whole
+ * stream as if it had not been read.
+ */
+export async function peek(
+  stream: ByteStream,
+  minBytes: number,
+): Promise<{ start: Uint8Array; whole: ByteStream }> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  while (length < minBytes) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    chunks.push(next.value);
+    length += next.value.length;
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    if (length > 0) yield Buffer.concat(chunks);
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  return { start: Buffer.concat(chunks), whole: whole() };
+}
+
+/** @returns undefined where the bytes are not UTF-8; a byte order mark is kept */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,21 @@
+/** The names of KMS keys. */
+
+/** Whether this is the ARN of a key itself: not an alias, nor a bare id. */
+export const isKeyArn = (keyId: string): boolean =>
+  keyId.startsWith('arn:') && keyId.includes(':key/');
+
+/**
+ * Whether two ARNs name the same key. A multi-Region key is the same key in every Region: only the
+ * Region in its ARN differs.
+ */
+export function isSameKmsKey(keyArn: string, otherArn: string): boolean {
+  if (keyArn === otherArn) return true;
+  return isMultiRegionKey(keyArn) && inRegion(keyArn, '*') === inRegion(otherArn, '*');
+}
+
+/** Whether an id or ARN names a multi-Region key. An alias doesn't tell. */
+export const isMultiRegionKey = (keyId: string): boolean => /(?:^|:key\/)mrk-/.test(keyId);
+
+/** The name of a multi-Region key in another Region. A bare id is the same everywhere. */
+export const inRegion = (keyId: string, region: string): string =>
+  keyId.replace(/^(arn:[^:]+:kms:)[^:]+/, `$1${region}`);

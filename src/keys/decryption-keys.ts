@@ -1,0 +1,70 @@
+/** From a key as the user names it to one that may open a message. */
+import {
+  kmsProviderId,
+  localKeyNamespace,
+  rsaKeyNamespace,
+  type UnwrappingKey,
+} from '../envelope/wrapping-key.ts';
+import { KmsPocError } from '../errors.ts';
+import { isKeyArn, isSameKmsKey } from '../formats/kms-arn.ts';
+import type { KeyReference } from './key-reference.ts';
+import type { KeySources } from './key-sources.ts';
+import { openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
+
+/** Touches no file and makes no call before a message's header asks for it. */
+export function unwrappingKey(reference: KeyReference, sources: KeySources): UnwrappingKey {
+  switch (reference.kind) {
+    case 'aws': {
+      const { keyId } = reference;
+      return {
+        name: keyId,
+        mayBeNamedBy: ({ providerId, providerInfo }) =>
+          providerId === kmsProviderId && (!isKeyArn(keyId) || isSameKmsKey(keyId, providerInfo)),
+        open: async () => wrapWithAwsKey(await openAwsKey(reference, sources)),
+      };
+    }
+    case 'local': {
+      const file = reference.file ?? sources.defaultLocalKeyFile;
+      return {
+        name: `the local key ${file}`,
+        mayBeNamedBy: ({ providerId }) => providerId === localKeyNamespace,
+        open: async () => {
+          const { readLocalKey } = await import('./local-key.ts');
+          const key = await readLocalKey(file);
+          if (key === undefined) throw noLocalKey(file);
+          if (key.othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          return wrapWithLocalKey(key);
+        },
+      };
+    }
+    case 'rsa': {
+      const { file } = reference;
+      return {
+        name: `the RSA key ${file}`,
+        mayBeNamedBy: ({ providerId }) => providerId === rsaKeyNamespace,
+        open: async () => {
+          const [{ privateKeyMissing, readRsaKey }, { rsaWrappingKey }] = await Promise.all([
+            import('./rsa-key.ts'),
+            import('../envelope/rsa-wrapping-key.ts'),
+          ]);
+          const { key, fingerprint, othersCanRead } = await readRsaKey(
+            file,
+            sources.readPassphrase,
+          );
+          if (othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          const wrappingKey = rsaWrappingKey(fingerprint, key);
+          if (key.type === 'private') return wrappingKey;
+          return { ...wrappingKey, explain: () => privateKeyMissing(file) };
+        },
+      };
+    }
+  }
+}
+
+/** Decrypting never makes a key: a new one opens nothing. */
+const noLocalKey = (file: string): KmsPocError =>
+  new KmsPocError(
+    'KeyNotFound',
+    `There is no local key ${file}.`,
+    'A message from another machine needs its key file from there: --key local:FILE.',
+  );

@@ -1,0 +1,62 @@
+/**
+ * From a key as the user names it to one to encrypt with. Each kind is loaded only when it is asked
+ * for: the AWS SDK is not for a local key, nor the Encryption SDK for a KMS blob.
+ */
+import type { WrappingKey } from '../envelope/wrapping-key.ts';
+import type { KeyReference } from './key-reference.ts';
+import type { KeySources } from './key-sources.ts';
+import { type AwsKey, openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
+
+export type EncryptionKey =
+  | AwsKey
+  | {
+      readonly kind: 'file';
+      /** Makes a local key where there is none yet: only once there is a message to encrypt. */
+      readonly load: () => Promise<WrappingKey>;
+    };
+
+/**
+ * All that can fail before the message is there fails here, so that nobody types it in vain.
+ *
+ * @throws KmsPocError
+ */
+export async function openEncryptionKey(
+  reference: KeyReference,
+  sources: KeySources,
+): Promise<EncryptionKey> {
+  switch (reference.kind) {
+    case 'aws':
+      return openAwsKey(reference, sources);
+    case 'local': {
+      const { makeLocalKey, readLocalKey } = await import('./local-key.ts');
+      const file = reference.file ?? sources.defaultLocalKeyFile;
+      const existing = await readLocalKey(file);
+      return {
+        kind: 'file',
+        load: async () => {
+          const key = existing ?? (await makeLocalKey(file));
+          if (existing === undefined) sources.onKeyFile(file, 'made');
+          else if (existing.othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          return wrapWithLocalKey(key);
+        },
+      };
+    }
+    case 'rsa': {
+      const [{ readRsaPublicKey }, { rsaWrappingKey }] = await Promise.all([
+        import('./rsa-key.ts'),
+        import('../envelope/rsa-wrapping-key.ts'),
+      ]);
+      const { file } = reference;
+      const { fingerprint, key, othersCanRead } = await readRsaPublicKey(
+        file,
+        sources.readPassphrase,
+      );
+      if (othersCanRead) sources.onKeyFile(file, 'others-can-read');
+      return { kind: 'file', load: () => Promise.resolve(rsaWrappingKey(fingerprint, key)) };
+    }
+  }
+}
+
+/** @throws KmsPocError */
+export const loadWrappingKey = (key: EncryptionKey): Promise<WrappingKey> =>
+  key.kind === 'aws' ? wrapWithAwsKey(key) : key.load();

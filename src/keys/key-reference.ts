@@ -1,0 +1,69 @@
+/**
+ * How a user names a key: `--key`, `KEY_ID`, `DECRYPT_KEYS`.
+ */
+import { usageError } from '../errors.ts';
+
+/** A KMS key, as given: alias, id or ARN. An ARN names its Region and wins over every setting. */
+export interface AwsKeyReference {
+  readonly kind: 'aws';
+  readonly keyId: string;
+  readonly arnRegion: string | undefined;
+}
+
+/** A local key file; without a path the default one in the user's data folder. */
+export interface LocalKeyReference {
+  readonly kind: 'local';
+  readonly file: string | undefined;
+}
+
+/** An RSA key file in PEM: a public key encrypts, a private key decrypts. */
+export interface RsaKeyReference {
+  readonly kind: 'rsa';
+  readonly file: string;
+}
+
+export type KeyReference = AwsKeyReference | LocalKeyReference | RsaKeyReference;
+
+const howToNameAKey =
+  'A key is alias/NAME, a key id, a key or alias ARN of AWS KMS, local, local:FILE, or rsa:FILE.';
+
+// The shapes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html, KeyId. Key
+// ids are not held to UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
+const keyArn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(?:key\/[A-Za-z0-9-]+|alias\/[\w/-]+)$/;
+const alias = /^alias\/[\w/-]+$/;
+const bareKeyId =
+  /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/i;
+
+/**
+ * @param text what the user gave
+ * @param source where it was given, for the error: `--key`, `KEY_ID` …
+ * @throws KmsPocError Usage, for anything that can't name a key
+ */
+export function parseKeyReference(text: string, source: string): KeyReference {
+  if (text === 'local') return { kind: 'local', file: undefined };
+  if (text.startsWith('local:')) {
+    const file = text.slice('local:'.length);
+    if (file === '') throw usageError(`${source} names no file after local:.`, howToNameAKey);
+    return { kind: 'local', file };
+  }
+  if (text.startsWith('rsa:')) {
+    const file = text.slice('rsa:'.length);
+    if (file === '') throw usageError(`${source} names no file after rsa:.`, howToNameAKey);
+    return { kind: 'rsa', file };
+  }
+  const arn = keyArn.exec(text);
+  if (arn) return { kind: 'aws', keyId: text, arnRegion: arn[1] };
+  if (alias.test(text) || bareKeyId.test(text)) {
+    return { kind: 'aws', keyId: text, arnRegion: undefined };
+  }
+  throw usageError(`${source} is not a key that this program knows.`, howToNameAKey);
+}
+
+/** A comma-separated list of key references; empty entries and spaces around them don't count. */
+export function parseKeyReferences(text: string, source: string): KeyReference[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => parseKeyReference(entry, source));
+}

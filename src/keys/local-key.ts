@@ -1,0 +1,116 @@
+/**
+ * The local key: 32 random bytes in a file, for AES-256. It stands in for AWS KMS where there is
+ * no account, and protects as well as the file is protected.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { KmsPocError } from '../errors.ts';
+
+export interface LocalKey {
+  readonly file: string;
+  /** 16 hex digits of a hash: public, and enough to tell two keys apart. */
+  readonly fingerprint: string;
+  /** 32 bytes; whoever uses them zeroes them. */
+  readonly keyBytes: Uint8Array;
+  readonly othersCanRead: boolean;
+}
+
+const keyLength = 32;
+
+/**
+ * @returns undefined when there is no such file
+ * @throws KmsPocError KeyUnusable: it is there and can't be read, or is no key
+ */
+export async function readLocalKey(file: string): Promise<LocalKey | undefined> {
+  let content: Buffer;
+  try {
+    content = await readFile(file);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    if (code === 'ENOENT') return undefined;
+    throw new KmsPocError(
+      'KeyUnusable',
+      `The local key file ${file} can't be read (${code}).`,
+      'It is left as it is. Make it readable, or name another one: --key local:FILE.',
+      { cause },
+    );
+  }
+  const keyBytes = parseKeyFile(content);
+  content.fill(0);
+  if (keyBytes === undefined) {
+    throw new KmsPocError(
+      'KeyUnusable',
+      `${file} is not a local key.`,
+      'It is left as it is. A local key file is one that kms-encrypt --key local:FILE made.',
+    );
+  }
+  const { mode } = await stat(file);
+  return {
+    file,
+    fingerprint: fingerprintOf(keyBytes),
+    keyBytes,
+    othersCanRead: (mode & 0o077) !== 0,
+  };
+}
+
+/**
+ * Makes a new key file, mode 0600, and its folder, mode 0700. A file that is there is never
+ * overwritten: when two commands race, both use the key of the first.
+ *
+ * @throws KmsPocError KeyUnusable
+ */
+export async function makeLocalKey(file: string): Promise<LocalKey> {
+  const keyBytes = randomBytes(keyLength);
+  const temporaryFile = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(temporaryFile, 'wx', 0o600);
+    try {
+      await handle.writeFile(serializeKeyFile(keyBytes));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    // Unlike a rename, a link fails where a file stands.
+    await link(temporaryFile, file);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      keyBytes.fill(0);
+      const winner = await readLocalKey(file);
+      if (winner !== undefined) return winner;
+    }
+    throw new KmsPocError(
+      'KeyUnusable',
+      `The local key file ${file} can't be made (${code ?? 'unknown reason'}).`,
+      'Name another place: --key local:FILE.',
+      { cause },
+    );
+  } finally {
+    await unlink(temporaryFile).catch(() => undefined);
+  }
+  return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, othersCanRead: false };
+}
+
+/** A hash of 32 random bytes tells nothing about them. 64 bits are enough to tell keys apart. */
+const fingerprintOf = (keyBytes: Uint8Array): string =>
+  createHash('sha256').update('kms-poc local key').update(keyBytes).digest('hex').slice(0, 16);
+
+const serializeKeyFile = (keyBytes: Uint8Array): string =>
+  '# A local key of kms-poc. Whoever has this file can read the messages encrypted with it,\n' +
+  '# and nobody can without it: keep it secret, and keep a copy.\n' +
+  `${Buffer.from(keyBytes).toString('base64')}\n`;
+
+function parseKeyFile(content: Buffer): Uint8Array | undefined {
+  const lines = content
+    .toString('latin1')
+    .split(/\r?\n/)
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const [line] = lines;
+  if (lines.length !== 1 || line === undefined || !/^[A-Za-z0-9+/]{43}=$/.test(line)) {
+    return undefined;
+  }
+  return Buffer.from(line, 'base64');
+}

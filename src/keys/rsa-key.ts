@@ -1,0 +1,137 @@
+/**
+ * RSA keys in PEM files. The public half encrypts and needs nothing else; the private half can lie
+ * offline, or in any key service that decrypts RSA-OAEP.
+ */
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+
+import { KmsPocError } from '../errors.ts';
+
+export interface RsaKey {
+  readonly file: string;
+  /** 32 hex digits of a hash of the public key. */
+  readonly fingerprint: string;
+  readonly key: KeyObject;
+  readonly othersCanRead: boolean;
+}
+
+/** Below this, RSA is no longer taken to last: NIST SP 800-57 part 1, revision 5, table 2. */
+const minModulusBits = 3072;
+
+/**
+ * @returns the public key; of a private key file its public half
+ * @throws KmsPocError KeyNotFound, KeyUnusable
+ */
+export async function readRsaPublicKey(
+  file: string,
+  readPassphrase: (file: string) => Promise<Uint8Array>,
+): Promise<RsaKey> {
+  const rsaKey = await readRsaKey(file, readPassphrase);
+  return rsaKey.key.type === 'public' ? rsaKey : { ...rsaKey, key: createPublicKey(rsaKey.key) };
+}
+
+/**
+ * @param readPassphrase asked only where the file has one
+ * @returns the private key; of a file with none the public one, which tells whose messages it could
+ *   open if its private half were there
+ * @throws KmsPocError KeyNotFound, KeyUnusable
+ */
+export async function readRsaKey(
+  file: string,
+  readPassphrase: (file: string) => Promise<Uint8Array>,
+): Promise<RsaKey> {
+  const pem = await readPem(file);
+  const key = isPrivate(pem)
+    ? await parsePrivateKey(file, pem, readPassphrase)
+    : parse(file, () => createPublicKey(pem));
+  pem.fill(0);
+  return describe(file, key, key.type === 'private' ? createPublicKey(key) : key);
+}
+
+/** For a message that could be opened if only the private half were there. */
+export const privateKeyMissing = (file: string): KmsPocError =>
+  new KmsPocError(
+    'KeyUnusable',
+    `${file} holds a public RSA key, and decrypting takes its private half.`,
+    'Name the file of the private key: --key rsa:FILE.',
+  );
+
+async function readPem(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    throw new KmsPocError(
+      code === 'ENOENT' ? 'KeyNotFound' : 'KeyUnusable',
+      `The RSA key file ${file} can't be read (${code}).`,
+      'Check the path after rsa:.',
+      { cause },
+    );
+  }
+}
+
+const isPrivate = (pem: Buffer): boolean => pem.includes(' PRIVATE KEY-----');
+
+const hasPassphrase = (pem: Buffer): boolean =>
+  pem.includes('BEGIN ENCRYPTED PRIVATE KEY') || pem.includes('Proc-Type: 4,ENCRYPTED');
+
+async function parsePrivateKey(
+  file: string,
+  pem: Buffer,
+  readPassphrase: (file: string) => Promise<Uint8Array>,
+): Promise<KeyObject> {
+  if (!hasPassphrase(pem)) return parse(file, () => createPrivateKey(pem));
+  const passphrase = Buffer.from(await readPassphrase(file));
+  try {
+    return createPrivateKey({ key: pem, passphrase });
+  } catch (cause) {
+    throw new KmsPocError(
+      'KeyUnusable',
+      `The passphrase does not open the RSA key file ${file}.`,
+      'Try again, or check RSA_PASSPHRASE_FILE.',
+      { cause },
+    );
+  } finally {
+    passphrase.fill(0);
+  }
+}
+
+function parse(file: string, parsePem: () => KeyObject): KeyObject {
+  try {
+    return parsePem();
+  } catch (cause) {
+    throw new KmsPocError(
+      'KeyUnusable',
+      `${file} is not an RSA key in PEM.`,
+      'A PEM file begins with -----BEGIN PUBLIC KEY----- or -----BEGIN PRIVATE KEY-----.',
+      { cause },
+    );
+  }
+}
+
+async function describe(file: string, key: KeyObject, publicKey: KeyObject): Promise<RsaKey> {
+  const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (publicKey.asymmetricKeyType !== 'rsa' || bits < minModulusBits) {
+    throw new KmsPocError(
+      'KeyUnusable',
+      publicKey.asymmetricKeyType === 'rsa'
+        ? `The RSA key ${file} has ${bits} bits, fewer than ${minModulusBits}.`
+        : `${file} is not an RSA key.`,
+      `Make one of ${minModulusBits} bits or more: see docs/recovery.md.`,
+    );
+  }
+  const { mode } = await stat(file);
+  return {
+    file,
+    fingerprint: fingerprintOf(publicKey),
+    key,
+    othersCanRead: key.type === 'private' && (mode & 0o077) !== 0,
+  };
+}
+
+/** Of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too. */
+const fingerprintOf = (publicKey: KeyObject): string =>
+  createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 32);

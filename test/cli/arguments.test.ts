@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Arguments, type CommandName, parseArguments } from '../../src/cli/arguments.ts';
+import { KmsPocError } from '../../src/errors.ts';
+import { run } from '../support/command.ts';
+import { checkLine, failureOf } from '../support/failure.ts';
+
+const both = ['kms-encrypt', 'kms-decrypt'] as const;
+
+async function parsed(argv: string[], command: CommandName = 'kms-encrypt'): Promise<Arguments> {
+  const args = await parseArguments(command, argv, '1.2.3', 80);
+  assert.ok(!('information' in args));
+  return args;
+}
+
+async function information(argv: string[], command: CommandName = 'kms-encrypt'): Promise<string> {
+  const args = await parseArguments(command, argv, '1.2.3', 80);
+  assert.ok('information' in args);
+  return args.information;
+}
+
+/** @returns the message of the usage error */
+async function refusal(argv: string[], command: CommandName = 'kms-encrypt'): Promise<string> {
+  const error = await parseArguments(command, argv, '1.2.3', 80).then(
+    () => assert.fail(`${argv.join(' ')} was to be refused`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof KmsPocError);
+  assert.deepEqual([error.code, error.status], ['Usage', 2]);
+  checkLine(error.message);
+  assert.match(error.hint ?? '', new RegExp(`See ${command} --help\\.$`));
+  return error.message;
+}
+
+const nothing: Arguments = {
+  user: undefined,
+  key: undefined,
+  in: undefined,
+  out: undefined,
+  hide: false,
+  binary: false,
+  batch: false,
+  json: false,
+  region: undefined,
+  profile: undefined,
+  envFile: undefined,
+  quiet: false,
+};
+
+describe('what is read', () => {
+  test('nothing', async () => {
+    for (const command of both) assert.deepEqual(await parsed([], command), nothing);
+  });
+
+  test('each option, by its long and its short name', async () => {
+    const long = [
+      ...['--user', 'alice', '--key', 'alias/theKey', '--in', 'a', '--out=b', '--hide', '--binary'],
+      ...[
+        '--batch',
+        '--json',
+        '--region',
+        'eu-central-1',
+        '--profile',
+        'p',
+        '--env-file',
+        'e',
+        '--quiet',
+      ],
+    ];
+    const all = {
+      user: 'alice',
+      key: 'alias/theKey',
+      in: 'a',
+      out: 'b',
+      hide: true,
+      binary: true,
+      batch: true,
+      json: true,
+      region: 'eu-central-1',
+      profile: 'p',
+      envFile: 'e',
+      quiet: true,
+    };
+    assert.deepEqual(await parsed(long), all);
+    assert.deepEqual(await parsed(['-u', 'a', '-k', 'local', '-i', 'x', '-o', 'y', '-q']), {
+      ...nothing,
+      user: 'a',
+      key: 'local',
+      in: 'x',
+      out: 'y',
+      quiet: true,
+    });
+  });
+
+  test('a lone hyphen is a value', async () => {
+    for (const argv of [['-i', '-'], ['--in', '-'], ['--in=-'], ['-i=-']]) {
+      assert.equal((await parsed(argv)).in, '-');
+    }
+  });
+
+  test('a value stays as it was given', async () => {
+    for (const user of ['007', '1e3', '0x10', 'true', 'a=b', 'a b', 'ä', '-5', '__proto__']) {
+      assert.equal((await parsed([`--user=${user}`])).user, user);
+    }
+    assert.equal((await parsed(['--user', '007'])).user, '007');
+  });
+
+  test('a flag may be given twice', async () => {
+    assert.equal((await parsed(['-q', '--quiet'])).quiet, true);
+  });
+});
+
+describe('what is refused', () => {
+  const refused: [string[], string][] = [
+    [['--message', 'x'], 'There is no option --message.'],
+    [['--usr', 'alice'], 'There is no option --usr.'],
+    [['--us', 'alice'], 'There is no option --us.'],
+    [['-x'], 'There is no option -x.'],
+    [['-qx'], 'There is no option -x.'],
+    [['--no-json'], 'There is no option --no-json.'],
+    [['--envFile', 'x'], 'There is no option --envFile.'],
+    // Names that yargs or JavaScript know.
+    [['--constructor'], 'There is no option --constructor.'],
+    [['--toString=x'], 'There is no option --toString.'],
+    [['--get-yargs-completions'], 'There is no option --get-yargs-completions.'],
+    [['--__proto__.user=x'], 'There is no such option.'],
+    [['--_=x'], 'There is no such option.'],
+    [['--$0=x'], 'There is no such option.'],
+    [['--user.name=x'], 'There is no such option.'],
+    // A flag that is set to anything would be taken for false: --hide=yes would show the message.
+    [['--hide=yes'], '--hide takes no value.'],
+    [['--json='], '--json takes no value.'],
+    [['--help=me'], '--help takes no value.'],
+    [['--user'], '--user needs a value.'],
+    [['-u'], '-u needs a value.'],
+    [['--user='], '--user needs a value.'],
+    [['--user', ''], '--user needs a value.'],
+    [['--user', '--json'], '--user needs a value.'],
+    [['--in', '-x'], '--in needs a value.'],
+    [['--env-file'], '--env-file needs a value.'],
+    [['--user', 'alice', '--user', 'bob'], '--user was given more than once.'],
+    [['--user', 'alice', '-u', 'alice'], '--user was given more than once.'],
+    [['-k', 'local', '-k', 'local'], '--key was given more than once.'],
+  ];
+  for (const [argv, message] of refused) {
+    test(argv.join(' '), async () => {
+      for (const command of both) assert.equal(await refusal(argv, command), message);
+    });
+  }
+
+  test('--binary, where a plaintext is written', async () => {
+    assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'There is no option --binary.');
+  });
+
+  test('a message as an argument, and without repeating any of it', async () => {
+    const messages = [
+      'this is a secret',
+      'secret',
+      '-',
+      '-1',
+      '',
+      '-----BEGIN PRIVATE KEY-----\nsecret',
+      '--secret with spaces',
+      '-secret',
+    ];
+    for (const message of messages) {
+      for (const argv of [[message], ['-u', 'alice', message], ['--', message], ['-q', message]]) {
+        assert.doesNotMatch(await refusal(argv), /secret|PRIVATE/);
+      }
+    }
+    assert.match(await refusal(['this is a secret']), /^A message is never an argument/);
+  });
+});
+
+describe('help and version', () => {
+  test('help names each option, and all of it is ASCII in 80 columns', async () => {
+    for (const command of both) {
+      const help = await information(['--help'], command);
+      assert.match(help, new RegExp(`^${command} \\[options\\]\n`));
+      const names = Object.keys(nothing).map((name) => (name === 'envFile' ? 'env-file' : name));
+      const missing = names.filter((name) => !help.includes(` --${name} `));
+      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : []);
+      assert.match(help, /\n$/);
+      for (const line of help.split('\n')) assert.match(line, /^[\x20-\x7e]{0,80}$/);
+    }
+  });
+
+  test('help comes first, whatever else is given', async () => {
+    for (const argv of [
+      ['--help', 'x'],
+      ['-u', 'a', '--help'],
+      ['--version', '--help'],
+    ]) {
+      assert.match(await information(argv), /Options:/);
+    }
+  });
+
+  test('the version alone', async () => {
+    assert.equal(await information(['--version']), '1.2.3\n');
+  });
+});
+
+describe('the commands', () => {
+  test('help is English, goes to standard output and needs nothing', async () => {
+    for (const LC_ALL of ['de_DE.UTF-8', 'ja_JP.UTF-8']) {
+      const { status, stdout, stderr } = await run('kms-encrypt', ['--help'], {
+        env: { LC_ALL, LANG: LC_ALL, HOME: undefined },
+      });
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.match(stdout.toString(), /^kms-encrypt \[options\]\n[^]*Show help/);
+    }
+  });
+
+  test('a usage error is status 2, in words and as JSON', async () => {
+    const failure = await failureOf('kms-decrypt', ['--no-such-option']);
+    assert.deepEqual(failure, {
+      status: 2,
+      code: 'Usage',
+      message: 'There is no option --no-such-option.',
+      hint: 'See kms-decrypt --help.',
+      notices: [],
+    });
+    const { status, stdout, stderr } = await run('kms-encrypt', ['secret'], {
+      env: { LC_ALL: 'de_DE.UTF-8' },
+    });
+    assert.deepEqual([status, stdout.length], [2, 0]);
+    assert.equal(
+      stderr,
+      'kms-encrypt: A message is never an argument, and there are no others: other users of this machine could see it.\n' +
+        'hint: Type it at the prompt, pipe it in, or name a file with --in. See kms-encrypt --help.\n',
+    );
+  });
+});

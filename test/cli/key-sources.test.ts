@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isAwsKmsHost } from '../../src/cli/key-sources.ts';
+
+test('which hosts are AWS KMS itself', () => {
+  for (const host of [
+    'kms.eu-central-1.amazonaws.com',
+    'kms-fips.us-gov-west-1.amazonaws.com',
+    'kms.eu-central-1.api.aws',
+    'kms.cn-north-1.amazonaws.com.cn',
+    'kms.eusc-de-east-1.amazonaws.eu',
+    'vpce-0a1b-2c3d.kms.eu-central-1.vpce.amazonaws.com',
+  ]) {
+    assert.ok(isAwsKmsHost(host), host);
+  }
+});
+
+test("which hosts are not, though some are below AWS's domains", () => {
+  for (const host of [
+    'localhost',
+    '127.0.0.1',
+    'example.com',
+    'amazonaws.com',
+    'kms.eu-central-1.amazonaws.com.example.com',
+    'kms.eu-central-1.example.com',
+    'kms.eu-central-1.not-amazonaws.com',
+    // Anybody's: a load balancer, an API gateway, a bucket, an endpoint service.
+    'kms-1234.eu-central-1.elb.amazonaws.com',
+    'kms.eu-central-1.elb.amazonaws.com',
+    'a1b2.execute-api.eu-central-1.amazonaws.com',
+    'kms.s3.amazonaws.com',
+    'kms.s3.eu-central-1.amazonaws.com',
+    'kms.s3-website.eu-central-1.amazonaws.com',
+    'kms.s3-eu-west-1.amazonaws.com',
+    'vpce-svc-0a1b.eu-central-1.vpce.amazonaws.com',
+  ]) {
+    assert.ok(!isAwsKmsHost(host), host);
+  }
+});

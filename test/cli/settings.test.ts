@@ -1,0 +1,492 @@
+/**
+ * Where settings come from. The rules are tested in this process; that a command then does as it
+ * was told is seen in the requests that it makes, at a proxy that answers in the place of KMS.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import type { Arguments } from '../../src/cli/arguments.ts';
+import { checkUser, loadSettings, type Role, type Settings } from '../../src/cli/settings.ts';
+import { KmsPocError } from '../../src/errors.ts';
+import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
+import { checkLine, failureOf } from '../support/failure.ts';
+import { awsAnswer, type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+
+const noArguments: Arguments = {
+  user: undefined,
+  key: undefined,
+  in: undefined,
+  out: undefined,
+  hide: false,
+  binary: false,
+  batch: false,
+  json: false,
+  region: undefined,
+  profile: undefined,
+  envFile: undefined,
+  quiet: false,
+};
+
+/** @returns the path of a new settings file, mode 0600 */
+function settingsFile(lines: Environment, folder = temporaryFolder()): string {
+  const file = join(folder, '.env');
+  const text = Object.entries(lines).map(([name, value]) => `${name}=${value ?? ''}\n`);
+  writeFileSync(file, text.join(''), { mode: 0o600 });
+  return file;
+}
+
+interface Given {
+  args?: Partial<Arguments>;
+  environment?: Environment;
+  file?: Environment;
+  role?: Role;
+}
+
+function load({ args, environment = {}, file = {}, role = 'ENCRYPTOR' }: Given): Settings {
+  return loadSettings({ ...noArguments, envFile: settingsFile(file), ...args }, environment, role);
+}
+
+function refusal(action: () => unknown): KmsPocError {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof KmsPocError, String(error));
+    assert.deepEqual([error.code, error.status], ['Usage', 2]);
+    checkLine(error.message);
+    checkLine(error.hint ?? '');
+    return error;
+  }
+  return assert.fail('it was to be refused');
+}
+
+describe('an option, else the environment, else the settings file', () => {
+  for (const [setting, option, name] of [
+    ['keyId', 'key', 'KEY_ID'],
+    ['region', 'region', 'AWS_REGION'],
+    ['profile', 'profile', 'AWS_PROFILE'],
+  ] as const) {
+    test(name, () => {
+      const args = { [option]: 'from-option' };
+      const environment = { [name]: 'from-environment' };
+      const file = { [name]: 'from-file' };
+      const valueOf = (given: Given): string | undefined => load(given)[setting]?.value;
+      assert.equal(valueOf({ args, environment, file }), 'from-option');
+      assert.equal(valueOf({ environment, file }), 'from-environment');
+      assert.equal(valueOf({ environment: { [name]: '' }, file }), 'from-file');
+      assert.equal(valueOf({ file: { [name]: '' } }), undefined);
+      assert.equal(valueOf({}), undefined);
+    });
+  }
+
+  test('each knows where it comes from', () => {
+    const file = settingsFile({ KEY_ID: 'local' });
+    const settings = loadSettings(
+      { ...noArguments, envFile: file, region: 'eu-central-1' },
+      { AWS_PROFILE: 'p' },
+      'DECRYPTOR',
+    );
+    assert.equal(settings.keyId?.source, `KEY_ID in ${file}`);
+    assert.equal(settings.profile?.source, 'AWS_PROFILE');
+    assert.equal(settings.region?.source, '--region');
+  });
+
+  test('AWS_DEFAULT_REGION, as other AWS tools read it, comes last and from no file', () => {
+    const environment = { AWS_DEFAULT_REGION: 'us-east-1' };
+    assert.equal(load({ environment }).region?.value, 'us-east-1');
+    assert.equal(
+      load({ environment, file: { AWS_REGION: 'eu-west-1' } }).region?.value,
+      'eu-west-1',
+    );
+    assert.equal(load({ file: environment }).region, undefined);
+  });
+});
+
+describe('users', () => {
+  const usersOf = (USERS: string | undefined): Settings['users'] =>
+    load({ environment: { USERS } }).users;
+
+  test('alice and bob, unless USERS says otherwise', () => {
+    assert.deepEqual(usersOf(undefined), ['alice', 'bob']);
+    assert.deepEqual(usersOf(''), ['alice', 'bob']);
+    assert.deepEqual(usersOf('carol'), ['carol']);
+    assert.deepEqual(usersOf(' carol , d.e_f@g-h , carol, '), ['carol', 'd.e_f@g-h']);
+    assert.equal(usersOf('*'), '*');
+    assert.deepEqual(load({ file: { USERS: 'erin' } }).users, ['erin']);
+  });
+
+  test('a list that is none', () => {
+    for (const users of [',', 'a b', 'alice;bob', 'ä', 'a'.repeat(65), 'alice,../bob']) {
+      assert.match(
+        refusal(() => usersOf(users)).message,
+        /^USERS is not a comma-separated list of names\.$/,
+      );
+    }
+  });
+
+  test('who may be named', () => {
+    assert.equal(checkUser('alice', ['alice', 'bob']), 'alice');
+    assert.equal(checkUser('a'.repeat(64), '*'), 'a'.repeat(64));
+    assert.equal(checkUser('__proto__', '*'), '__proto__');
+    const other = refusal(() => checkUser('Alice', ['alice', 'bob']));
+    assert.equal(other.message, 'Alice is not one of the users: alice, bob.');
+    assert.match(other.hint ?? '', /case-sensitive.*USERS/);
+    // It may be the message, or drive the terminal: it is not repeated.
+    for (const name of ['', 'a b', 'a'.repeat(65), 'a\n', 'ä', 'user=alice', '*', '\x1b[31m']) {
+      for (const users of ['*', ['alice']] as const) {
+        assert.equal(refusal(() => checkUser(name, users)).message, 'That is not a user name.');
+      }
+    }
+  });
+});
+
+describe('a pair of credentials', () => {
+  const pair = (role: Role): Environment => ({
+    [`${role}_AWS_ACCESS_KEY_ID`]: `${role}-ID`,
+    [`${role}_AWS_SECRET_ACCESS_KEY`]: `${role}-SECRET`,
+  });
+
+  test('is that of the command, from the environment or the file', () => {
+    const both = { ...pair('ENCRYPTOR'), ...pair('DECRYPTOR') };
+    for (const role of ['ENCRYPTOR', 'DECRYPTOR'] as const) {
+      const expected = { accessKeyId: `${role}-ID`, secretAccessKey: `${role}-SECRET` };
+      assert.deepEqual(load({ role, environment: both }).keyPair, expected);
+      assert.deepEqual(load({ role, file: both }).keyPair, expected);
+    }
+    assert.equal(load({ role: 'DECRYPTOR', environment: pair('ENCRYPTOR') }).keyPair, undefined);
+  });
+
+  test('half of one is refused, and the half that is missing named', () => {
+    for (const missing of ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY']) {
+      const name = `DECRYPTOR_AWS_${missing}`;
+      const half = { ...pair('DECRYPTOR'), [name]: '' };
+      for (const given of [{ environment: half }, { file: half }]) {
+        const error = refusal(() => load({ role: 'DECRYPTOR', ...given }));
+        assert.match(error.message, new RegExp(`^${name} is not set`));
+        assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /-ID|-SECRET/);
+      }
+    }
+  });
+
+  test('--profile beats it, AWS_PROFILE does not', () => {
+    const environment = { ...pair('ENCRYPTOR'), AWS_PROFILE: 'p' };
+    assert.equal(load({ args: { profile: 'p' }, environment }).keyPair, undefined);
+    assert.equal(load({ environment }).keyPair?.accessKeyId, 'ENCRYPTOR-ID');
+  });
+});
+
+describe('an endpoint', () => {
+  const endpointOf = (given: Given): string | undefined => load(given).endpoint?.value;
+  const at = (host: string): Environment => ({ AWS_ENDPOINT_URL: `http://${host}` });
+
+  test('the one for KMS beats the one for all, the environment beats the file', () => {
+    const general = { AWS_ENDPOINT_URL: 'https://general.example' };
+    const special = { AWS_ENDPOINT_URL_KMS: 'https://kms.example' };
+    assert.equal(endpointOf({ environment: { ...general, ...special } }), 'https://kms.example');
+    assert.equal(endpointOf({ file: { ...general, ...special } }), 'https://kms.example');
+    assert.equal(endpointOf({ environment: general, file: special }), 'https://general.example');
+    assert.equal(endpointOf({ file: general }), 'https://general.example');
+    assert.equal(endpointOf({}), undefined);
+  });
+
+  test('from the environment it is the user’s own choice', () => {
+    assert.equal(endpointOf({ environment: at('kms.example') }), 'http://kms.example');
+  });
+
+  test('from a file it is https, or on this machine', () => {
+    for (const host of ['localhost:4566', '127.0.0.1:5000', '127.8.8.8', '[::1]:5000']) {
+      assert.equal(endpointOf({ file: at(host) }), `http://${host}`);
+    }
+    for (const host of [
+      'kms.example',
+      'localhost.example',
+      '127.0.0.1.example',
+      '10.0.0.1',
+      '0.0.0.0',
+      '[::]',
+      '127.0.0.1@kms.example',
+    ]) {
+      const error = refusal(() => endpointOf({ file: at(host) }));
+      assert.match(error.message, /would send messages to .* without encryption\.$/);
+      assert.match(error.message, /^AWS_ENDPOINT_URL in .*\.env would/);
+    }
+  });
+
+  test('it is an address', () => {
+    for (const value of ['kms.example', 'ftp://kms.example', 'file:///etc/passwd', 'http://']) {
+      const error = refusal(() => endpointOf({ environment: { AWS_ENDPOINT_URL_KMS: value } }));
+      assert.equal(error.message, 'AWS_ENDPOINT_URL_KMS is not an http or https address.');
+    }
+  });
+
+  test('AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, as in every AWS tool', () => {
+    const environment = { ...at('kms.example'), AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' };
+    assert.equal(endpointOf({ environment }), undefined);
+  });
+});
+
+describe('the settings file', () => {
+  test('is .env, and need not be there', () => {
+    // The folder that the tests run in has none.
+    assert.equal(loadSettings(noArguments, {}, 'ENCRYPTOR').file, undefined);
+  });
+
+  test('one that was named must be there, and be a file', () => {
+    const folder = temporaryFolder();
+    const loop = join(folder, 'loop');
+    symlinkSync(loop, loop);
+    for (const [path, code] of [
+      [join(folder, 'none'), 'ENOENT'],
+      [folder, 'EISDIR'],
+      [loop, 'ELOOP'],
+    ] as const) {
+      const error = refusal(() => load({ args: { envFile: path } }));
+      assert.equal(error.message, `The settings file ${path} can't be read (${code}).`);
+      assert.match(error.hint ?? '', /--env-file/);
+    }
+  });
+
+  test('whether others can read it', () => {
+    const file = settingsFile({ KEY_ID: 'local' });
+    const othersCanRead = (mode: number): boolean | undefined => {
+      chmodSync(file, mode);
+      return load({ args: { envFile: file } }).file?.othersCanRead;
+    };
+    assert.equal(othersCanRead(0o600), false);
+    assert.equal(othersCanRead(0o400), false);
+    assert.equal(othersCanRead(0o640), true);
+    assert.equal(othersCanRead(0o604), true);
+  });
+
+  test('is read as data: nothing in it is run or put in place of anything', () => {
+    const { keyId } = load({ file: { KEY_ID: "'$HOME $(id) `id` ${HOME}'" } });
+    assert.equal(keyId?.value, '$HOME $(id) `id` ${HOME}');
+  });
+});
+
+describe('the commands', () => {
+  const keyArn = 'arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+  let proxy: FaultProxy;
+  before(async () => {
+    proxy = await startFaultProxy();
+  });
+  beforeEach(() => {
+    proxy.reset();
+    proxy.fault(awsAnswer({ CiphertextBlob: 'AAAA', Plaintext: 'AAAA', KeyId: keyArn }));
+  });
+  after(() => proxy.stop());
+
+  const chain = {
+    AWS_ACCESS_KEY_ID: 'CHAINID',
+    AWS_SECRET_ACCESS_KEY: 'chain-secret',
+    AWS_SESSION_TOKEN: 'chain-token',
+    AWS_REGION: 'eu-central-1',
+  };
+  const encrypt = (
+    env: Environment,
+    { args = [], file, home }: { args?: string[]; file?: Environment; home?: string } = {},
+  ): Promise<Finished> => {
+    const cwd = temporaryFolder();
+    if (file !== undefined) settingsFile(file, cwd);
+    return run('kms-encrypt', ['-u', 'alice', ...args], {
+      stdin: 'x',
+      env: { AWS_ENDPOINT_URL: proxy.endpoint, KEY_ID: 'alias/theKey', ...env },
+      cwd,
+      home,
+    });
+  };
+  /** Of the one request: whose it is, for which Region, and with which session token. */
+  const seen = (): { id: string; region: string; token: string | undefined } => {
+    assert.equal(proxy.count(), 1);
+    const { authorization, 'x-amz-security-token': token } = proxy.requests[0]?.headers ?? {};
+    const [, id = '', region = ''] =
+      /Credential=([^/]*)\/\d+\/([^/]*)\/kms\//.exec(authorization ?? '') ?? [];
+    return { id, region, token: token as string | undefined };
+  };
+
+  test('the default chain, its session token included', async () => {
+    assert.equal((await encrypt(chain)).status, 0);
+    assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-central-1', token: 'chain-token' });
+  });
+
+  test('a pair beats the chain, and a session token never joins it', async () => {
+    const pair = {
+      ENCRYPTOR_AWS_ACCESS_KEY_ID: 'PAIRID',
+      ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'pair-secret',
+    };
+    assert.equal((await encrypt(chain, { file: pair })).status, 0);
+    assert.deepEqual(seen(), { id: 'PAIRID', region: 'eu-central-1', token: undefined });
+  });
+
+  test('each command has a pair of its own', async () => {
+    const { status } = await run('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
+      stdin: 'AAAA',
+      env: {
+        ...chain,
+        AWS_ENDPOINT_URL: proxy.endpoint,
+        ENCRYPTOR_AWS_ACCESS_KEY_ID: 'PAIRID',
+        ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'pair-secret',
+        DECRYPTOR_AWS_ACCESS_KEY_ID: 'OTHERID',
+        DECRYPTOR_AWS_SECRET_ACCESS_KEY: 'other-secret',
+      },
+    });
+    assert.equal(status, 0);
+    assert.deepEqual(seen(), { id: 'OTHERID', region: 'eu-central-1', token: undefined });
+  });
+
+  test('a profile beats a pair, and gives the Region where nothing else does', async () => {
+    const home = temporaryFolder();
+    mkdirSync(join(home, '.aws'));
+    writeFileSync(
+      join(home, '.aws', 'config'),
+      '[profile work]\nregion = ap-southeast-2\naws_access_key_id = WORKID\naws_secret_access_key = work-secret\n',
+    );
+    const env = {
+      ...chain,
+      AWS_REGION: undefined,
+      ENCRYPTOR_AWS_ACCESS_KEY_ID: 'PAIRID',
+      ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'pair-secret',
+    };
+    assert.equal((await encrypt(env, { args: ['--profile', 'work'], home })).status, 0);
+    assert.deepEqual(seen(), { id: 'WORKID', region: 'ap-southeast-2', token: undefined });
+
+    proxy.requests.length = 0;
+    await encrypt({ ...env, AWS_REGION: 'eu-west-1' }, { args: ['--profile', 'work'], home });
+    assert.equal(seen().region, 'eu-west-1');
+  });
+
+  test('an ARN names its Region, whatever the settings say', async () => {
+    assert.equal((await encrypt(chain, { args: ['-k', keyArn] })).status, 0);
+    assert.equal(seen().region, 'us-west-2');
+
+    proxy.requests.length = 0;
+    const agreed = await encrypt(chain, { args: ['-k', keyArn, '--region', 'us-west-2'] });
+    assert.deepEqual([agreed.status, seen().region], [0, 'us-west-2']);
+  });
+
+  test('--region against an ARN is a contradiction', async () => {
+    for (const key of [keyArn, 'arn:aws:kms:us-west-2:123456789012:alias/theKey']) {
+      const failure = await failureOf(
+        'kms-encrypt',
+        ['-u', 'alice', '-k', key, '--region', 'eu-central-1'],
+        { stdin: 'x', env: { ...chain, AWS_ENDPOINT_URL: proxy.endpoint } },
+      );
+      assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+      assert.match(failure.message, /--region says eu-central-1, and the key's ARN us-west-2/);
+    }
+    assert.equal(proxy.count(), 0);
+  });
+
+  test('from .env only settings of this program are read', async () => {
+    const file = {
+      AWS_ACCESS_KEY_ID: 'FILEID',
+      AWS_SECRET_ACCESS_KEY: 'file-secret',
+      AWS_SESSION_TOKEN: 'file-token',
+      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_MAX_ATTEMPTS: '0',
+      AWS_CONFIG_FILE: '/nonexistent',
+      AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true',
+      NODE_OPTIONS: '--require=/nonexistent',
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+      DEBUG: 'kms-poc',
+      PATH: '/nonexistent',
+      AWS_REGION: 'eu-north-1',
+    };
+    const { status } = await encrypt({ ...chain, AWS_REGION: undefined }, { file });
+    assert.equal(status, 0);
+    assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-north-1', token: 'chain-token' });
+
+    // And nothing of it counts as credentials where there are no others.
+    proxy.requests.length = 0;
+    const alone = await encrypt({}, { file });
+    assert.equal(alone.status, 4);
+    assert.equal(alone.stdout.length, 0);
+    assert.equal(proxy.count(), 0);
+  });
+
+  test('an endpoint that is not AWS is named with its source, --quiet or not', async () => {
+    const notice = (source: string): string =>
+      `kms-encrypt: messages go to 127.0.0.1, which is not AWS KMS (set by ${source}).\n`;
+    const byEnvironment = await encrypt(chain, { args: ['--quiet'] });
+    assert.equal(byEnvironment.stderr, notice('AWS_ENDPOINT_URL'));
+    const byFile = await encrypt(
+      { ...chain, AWS_ENDPOINT_URL: undefined },
+      { file: { AWS_ENDPOINT_URL_KMS: proxy.endpoint } },
+    );
+    assert.equal(byFile.stderr, notice('AWS_ENDPOINT_URL_KMS in .env'));
+
+    const home = temporaryFolder();
+    mkdirSync(join(home, '.aws'));
+    writeFileSync(join(home, '.aws', 'config'), `[default]\nendpoint_url = ${proxy.endpoint}\n`);
+    const byProfile = await encrypt({ ...chain, AWS_ENDPOINT_URL: undefined }, { home });
+    assert.equal(byProfile.status, 0);
+    assert.equal(byProfile.stderr, notice('the AWS configuration file'));
+  });
+
+  test('an endpoint from .env that would show messages to the network is refused', async () => {
+    const cwd = temporaryFolder();
+    settingsFile({ AWS_ENDPOINT_URL: 'http://kms.example' }, cwd);
+    const failure = await failureOf('kms-encrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
+      stdin: 'x',
+      env: chain,
+      cwd,
+    });
+    assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+    assert.match(failure.message, /^AWS_ENDPOINT_URL in \.env would send messages to kms\.example/);
+  });
+
+  test('an .env that others can read gets a notice, unless --quiet', async () => {
+    const cwd = temporaryFolder();
+    chmodSync(settingsFile({ AWS_ENDPOINT_URL: proxy.endpoint }, cwd), 0o644);
+    const stderrOf = async (args: string[]): Promise<string> =>
+      (
+        await run('kms-encrypt', ['-u', 'alice', '-k', 'alias/theKey', ...args], {
+          stdin: 'x',
+          env: chain,
+          cwd,
+        })
+      ).stderr;
+    assert.match(await stderrOf([]), /^kms-encrypt: others can read \.env: chmod 600 it\.\n/);
+    assert.doesNotMatch(await stderrOf(['-q']), /others can read/);
+  });
+
+  test('a file that was named with --env-file and is not there', async () => {
+    const failure = await failureOf('kms-decrypt', ['-u', 'alice', '--env-file', 'none'], {
+      env: { KEY_ID: 'local' },
+    });
+    assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+    assert.equal(failure.message, "The settings file none can't be read (ENOENT).");
+  });
+
+  test('the installed command keeps Node from taking --env-file for its own', async () => {
+    const folder = temporaryFolder();
+    const program = join(import.meta.dirname, '..', '..', 'dist', 'kms-encrypt.js');
+    symlinkSync(program, join(folder, 'kms-encrypt')); // as npm installs it
+    writeFileSync(join(folder, 'evil.cjs'), 'console.log("this ran")\n');
+    const file = settingsFile({ NODE_OPTIONS: `--require=${join(folder, 'evil.cjs')}` });
+    const encryptWith = (envFile: string): Promise<Finished> =>
+      run(join(folder, 'kms-encrypt'), ['-u', 'nobody', '-k', 'local', '--env-file', envFile], {
+        env: { PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}` },
+      });
+    const { status, stdout, stderr } = await encryptWith(file);
+    assert.deepEqual([status, stdout.toString()], [2, '']);
+    assert.match(stderr, /^kms-encrypt: nobody is not one of the users/);
+    assert.equal((await encryptWith('none')).status, 2);
+  });
+
+  test('without a terminal nothing is asked: no user, no key, another user', async () => {
+    const missing: [string[], RegExp, RegExp][] = [
+      [['-k', 'local'], /^No user is named\.$/, /--user/],
+      [['-u', 'alice'], /^No key is set\.$/, /KEY_ID.*--key local/],
+      [['-u', 'carol', '-k', 'local'], /^carol is not one of the users: alice, bob\.$/, /USERS/],
+    ];
+    for (const [args, says, hint] of missing) {
+      for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
+        const failure = await failureOf(command, args, { stdin: 'x' });
+        assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+        assert.match(failure.message, says);
+        assert.match(failure.hint ?? '', hint);
+      }
+    }
+  });
+});

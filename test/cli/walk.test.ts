@@ -1,0 +1,183 @@
+/** The article's walk, as a person sees it: the real commands on a real terminal. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { commandLine, run, temporaryFolder } from '../support/command.ts';
+import { startOnTerminal } from '../support/pseudo-terminal.ts';
+
+const enter = '\r';
+const down = '\x1b[B';
+
+/** All that a terminal showed, without colours and cursor movements. */
+const plain = (output: string): string =>
+  output.replace(/\x1b\[[?0-9;]*[A-Za-z]/g, '').replaceAll('\r', '');
+
+const base64Line = /^[A-Za-z0-9+/]{100,}=*$/m;
+
+describe('the walk without an account', () => {
+  const home = temporaryFolder();
+
+  const encryptForAlice = async (message: string): Promise<string> => {
+    const terminal = startOnTerminal('kms-encrypt', [], { home, columns: 2000 });
+    await terminal.waitFor('alice');
+    terminal.write(enter);
+    await terminal.waitFor('Hello alice, please enter your message to encrypt: ');
+    terminal.write(`${message}${enter}`);
+    await terminal.waitFor('Your encrypted message:');
+    assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+    const ciphertext = base64Line.exec(plain(terminal.output()))?.[0];
+    assert.ok(ciphertext, plain(terminal.output()));
+    return ciphertext;
+  };
+
+  test('alice encrypts and gets it back; bob gets the reason why he does not', async () => {
+    const ciphertext = await encryptForAlice('this is a secret 😀');
+
+    const alice = startOnTerminal('kms-decrypt', [], { home });
+    await alice.waitFor('alice');
+    alice.write(enter);
+    await alice.waitFor('Hello alice, please enter your message to decrypt: ');
+    alice.write(`\x1b[200~${ciphertext}\x1b[201~`);
+    alice.write(enter);
+    assert.deepEqual(await alice.exit(), { status: 0, signal: null });
+    assert.match(plain(alice.output()), /Your decrypted message: this is a secret 😀\n/);
+
+    const bob = startOnTerminal('kms-decrypt', [], { home });
+    await bob.waitFor('alice');
+    bob.write(down + enter);
+    await bob.waitFor('Hello bob, please enter your message to decrypt: ');
+    bob.write(`\x1b[200~${ciphertext}\x1b[201~`);
+    bob.write(enter);
+    assert.deepEqual(await bob.exit(), { status: 3, signal: null });
+    const seen = plain(bob.output());
+    assert.match(seen, /kms-decrypt: This message is for alice, not for bob\.\nhint: /);
+    assert.doesNotMatch(seen, /this is a secret|Your decrypted message/);
+  });
+
+  test('says that it made a key, once, and how to use AWS KMS', async () => {
+    const ownHome = temporaryFolder();
+    const first = startOnTerminal('kms-encrypt', ['-u', 'bob'], { home: ownHome, columns: 200 });
+    await first.waitFor('message to encrypt: ');
+    first.write(`x${enter}`);
+    await first.exit();
+    const file = join(ownHome, 'data', 'kms-poc', 'local.key');
+    assert.match(plain(first.output()), /no KEY_ID is set.*local\.key.*For AWS KMS, set KEY_ID/);
+    assert.match(plain(first.output()), /made a new local key, .*local\.key/);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const key = readFileSync(file, 'utf8');
+
+    const second = startOnTerminal('kms-encrypt', ['-u', 'bob', '-q'], { home: ownHome });
+    await second.waitFor('message to encrypt: ');
+    second.write(`x${enter}`);
+    assert.deepEqual(await second.exit(), { status: 0, signal: null });
+    assert.doesNotMatch(plain(second.output()), /KEY_ID|made a new local key/);
+    assert.equal(readFileSync(file, 'utf8'), key);
+  });
+
+  test('a cancelled walk leaves no key behind, and the terminal as it was', async () => {
+    for (const [keys, where] of [
+      ['\x03', 'Who are you?'],
+      ['\x1b', 'Who are you?'],
+      ['\x03', 'message to encrypt'],
+      ['\x04', 'message to encrypt'],
+    ] as const) {
+      const ownHome = temporaryFolder();
+      const args = where === 'Who are you?' ? [] : ['-u', 'alice'];
+      const terminal = startOnTerminal('kms-encrypt', args, { home: ownHome });
+      await terminal.waitFor(where);
+      terminal.write(keys);
+      assert.deepEqual(await terminal.exit(), { status: 130, signal: null });
+      assert.throws(() => statSync(join(ownHome, 'data')), /ENOENT/);
+      assert.doesNotMatch(terminal.output(), /\x1b\[\?2004h(?!.*\x1b\[\?2004l)/s);
+    }
+  });
+
+  test('reads well at 40 columns', async () => {
+    const terminal = startOnTerminal('kms-encrypt', ['-q'], { home, columns: 40, rows: 30 });
+    await terminal.waitFor('alice');
+    terminal.write(enter);
+    await terminal.waitForScreen('to encrypt:');
+    terminal.write('a message that is longer than what is left of the line');
+    await terminal.waitForScreen(/of\s+the\s+line/);
+    const screen = await terminal.screen();
+    assert.equal(screen.split('Hello alice').length, 2, screen);
+    terminal.write('\x03');
+    assert.equal((await terminal.exit()).status, 130);
+  });
+});
+
+describe('where output goes', () => {
+  const home = temporaryFolder();
+
+  test('prompts on the terminal, only the payload in a redirected file', async () => {
+    const cwd = temporaryFolder();
+    const { file, args } = commandLine('kms-encrypt', ['-q', '-u', 'alice']);
+    const terminal = startOnTerminal('sh', ['-c', '"$0" "$@" > out.b64', file, ...args], {
+      home,
+      cwd,
+    });
+    await terminal.waitFor('message to encrypt: ');
+    terminal.write(`hello${enter}`);
+    assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+    assert.doesNotMatch(plain(terminal.output()), /Your encrypted message/);
+    const ciphertext = readFileSync(join(cwd, 'out.b64'), 'utf8');
+    assert.match(ciphertext, /^[A-Za-z0-9+/]+=*\n$/);
+    const { stdout } = await run('kms-decrypt', ['-u', 'alice', '-k', 'local'], {
+      home,
+      stdin: ciphertext,
+    });
+    assert.equal(stdout.toString(), 'hello');
+  });
+
+  test('a message cannot drive the terminal of who reads it; bytes are not printed there', async () => {
+    const cwd = temporaryFolder();
+    const store = async (message: Uint8Array, name: string): Promise<void> => {
+      const { stdout } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
+        home,
+        stdin: message,
+      });
+      writeFileSync(join(cwd, name), stdout);
+    };
+    await store(Buffer.from('\x1b]0;owned\x07\x1b[2Jred'), 'hostile');
+    await store(Uint8Array.of(0xff, 0xfe, 0x00), 'bytes');
+
+    const hostile = startOnTerminal(
+      'kms-decrypt',
+      ['-u', 'alice', '-k', 'local', '-i', 'hostile'],
+      {
+        home,
+        cwd,
+      },
+    );
+    assert.deepEqual(await hostile.exit(), { status: 0, signal: null });
+    assert.doesNotMatch(hostile.output(), /\x1b\]|\x07|\x1b\[2J/);
+    assert.match(hostile.output(), /red/);
+
+    const bytes = startOnTerminal('kms-decrypt', ['-u', 'alice', '-k', 'local', '-i', 'bytes'], {
+      home,
+      cwd,
+    });
+    assert.deepEqual(await bytes.exit(), { status: 2, signal: null });
+    assert.match(plain(bytes.output()), /not text: it has 3 bytes\.\nhint: .*--out/);
+  });
+
+  test('with --hide nothing of the message is seen', async () => {
+    const terminal = startOnTerminal('kms-encrypt', ['-u', 'alice', '-k', 'local', '--hide'], {
+      home,
+    });
+    await terminal.waitFor('message to encrypt: ');
+    terminal.write(`hush-hush${enter}`);
+    assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+    assert.doesNotMatch(terminal.output(), /hush/);
+    assert.match(plain(terminal.output()), /Your encrypted message:\n/);
+  });
+
+  test('bytes are never written to a terminal', async () => {
+    const terminal = startOnTerminal('kms-encrypt', ['-u', 'alice', '-k', 'local', '--binary'], {
+      home,
+    });
+    assert.deepEqual(await terminal.exit(), { status: 2, signal: null });
+    assert.match(plain(terminal.output()), /Bytes are not written to a terminal/);
+  });
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NodeEncryptionMaterial } from '@aws-crypto/material-management-node';
+import {
+  cachedDataKeys,
+  cachedUnwrapping,
+  type DataKeyLimits,
+  dataKeyLimits,
+} from '../../src/envelope/data-key-cache.ts';
+import { encryptionMaterials } from '../../src/envelope/encrypt.ts';
+import { type EnvelopeHeader, parseHeader } from '../../src/envelope/header.ts';
+import { decryptWhole, encryptWhole } from '../../src/envelope/whole-message.ts';
+import { openedKey, type UnwrappingKey } from '../../src/envelope/wrapping-key.ts';
+import { KmsPocError } from '../../src/errors.ts';
+import { encrypt, wrappingKey } from './messages.ts';
+
+/** A cache of data keys whose source counts, and answers late as a service does. */
+const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {
+  const source = encryptionMaterials([wrappingKey]);
+  const asked: (string | undefined)[] = [];
+  const dataKeyFor = cachedDataKeys(
+    {
+      ...source,
+      getEncryptionMaterials: async (request) => {
+        asked.push(request.encryptionContext.user);
+        await delay(1);
+        return source.getEncryptionMaterials(request);
+      },
+    },
+    { ...dataKeyLimits, ...limits },
+  );
+  return { asked, dataKeyFor };
+};
+
+const wrapped = ({ encryptedDataKeys }: NodeEncryptionMaterial): string =>
+  encryptedDataKeys.map((each) => Buffer.from(each.encryptedDataKey).toString('hex')).join();
+
+describe('data keys to encrypt with', () => {
+  test('are asked for once a user, by many messages at once too', async () => {
+    const { asked, dataKeyFor } = countedDataKeys();
+    const users = Array.from({ length: 100 }, (_, index) => `user${index % 5}`);
+    const materials = await Promise.all(users.map((user) => dataKeyFor(user, 10)));
+    assert.deepEqual(asked.sort(), ['user0', 'user1', 'user2', 'user3', 'user4']);
+    assert.equal(new Set(materials.map(wrapped)).size, 5);
+    for (const [index, { encryptionContext }] of materials.entries()) {
+      assert.deepEqual(encryptionContext, { user: users[index] });
+    }
+  });
+
+  test('of messages that share one: ids and ciphertexts of their own', async () => {
+    const { asked, dataKeyFor } = countedDataKeys();
+    const plaintext = Buffer.alloc(64);
+    const [first, second] = [
+      encryptWhole(await dataKeyFor('alice', 64), plaintext),
+      encryptWhole(await dataKeyFor('alice', 64), plaintext),
+    ].map((message) => ({ message, header: parseHeader(message) }));
+    assert.equal(asked.length, 1);
+    assert.ok(first?.header && second?.header);
+    assert.deepEqual(first.header.encryptedDataKeys, second.header.encryptedDataKeys);
+    const [id, otherId] = [first, second].map(({ header }) =>
+      Buffer.from(header?.info.messageHeader.messageId ?? []).toString('hex'),
+    );
+    assert.notEqual(id, otherId);
+    const tail = (message: Buffer): string => message.subarray(-64 - 16).toString('hex');
+    assert.notEqual(tail(first.message), tail(second.message));
+  });
+
+  test('are replaced after so many messages', async () => {
+    const { asked, dataKeyFor } = countedDataKeys({ maxMessages: 3 });
+    await Promise.all(Array.from({ length: 9 }, () => dataKeyFor('alice', 1)));
+    assert.equal(asked.length, 3);
+  });
+
+  test('are replaced after so many bytes', async () => {
+    const { asked, dataKeyFor } = countedDataKeys({ maxBytes: 100 });
+    for (const length of [60, 40, 1, 99]) await dataKeyFor('alice', length);
+    assert.equal(asked.length, 2);
+    // More than that in one message: for that one alone.
+    const large = await dataKeyFor('alice', 101);
+    assert.notEqual(wrapped(large), wrapped(await dataKeyFor('alice', 1)));
+  });
+
+  test('are replaced when they are old', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'] });
+    const { asked, dataKeyFor } = countedDataKeys({ maxAgeMs: 1 });
+    const first = await dataKeyFor('alice', 1);
+    t.mock.timers.tick(2);
+    assert.notEqual(wrapped(await dataKeyFor('alice', 1)), wrapped(first));
+    assert.equal(asked.length, 2);
+  });
+
+  test('are no more than so many at once', async () => {
+    const { asked, dataKeyFor } = countedDataKeys({ maxDataKeys: 2 });
+    for (const user of ['a', 'b', 'c', 'b', 'a']) await dataKeyFor(user, 1);
+    assert.deepEqual(asked, ['a', 'b', 'c', 'a']);
+  });
+
+  test('a failure is for those who asked, and not kept', async () => {
+    const source = encryptionMaterials([wrappingKey]);
+    let failures = 1;
+    const dataKeyFor = cachedDataKeys({
+      ...source,
+      getEncryptionMaterials: (request) =>
+        failures-- > 0 ? Promise.reject(new Error('gone')) : source.getEncryptionMaterials(request),
+    });
+    await assert.rejects(dataKeyFor('alice', 1), /gone/);
+    assert.ok(await dataKeyFor('alice', 1));
+  });
+});
+
+const headerOf = (message: Uint8Array): EnvelopeHeader => {
+  const header = parseHeader(message);
+  assert.ok(header);
+  return header;
+};
+
+describe('data keys to decrypt with', () => {
+  const countedKey = (): { key: UnwrappingKey; count: () => number } => {
+    let count = 0;
+    const key = openedKey(wrappingKey);
+    return {
+      key: {
+        ...key,
+        open: async () => {
+          count += 1;
+          await delay(1);
+          return key.open();
+        },
+      },
+      count: () => count,
+    };
+  };
+
+  test('are unwrapped once for many messages, at once too', async () => {
+    const { dataKeyFor } = countedDataKeys();
+    const { key, count } = countedKey();
+    const materialsFor = cachedUnwrapping([key], () => undefined);
+    const users = Array.from({ length: 40 }, (_, index) => `user${index % 4}`);
+    await Promise.all(
+      users.map(async (user) => {
+        const message = encryptWhole(await dataKeyFor(user, 4), Buffer.from(user));
+        const header = headerOf(message);
+        const opened = decryptWhole(header, await materialsFor(header), message);
+        assert.equal(opened?.toString(), user);
+      }),
+    );
+    assert.equal(count(), 4);
+  });
+
+  test('of one user never serve a header of another', async () => {
+    const materialsFor = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
+    const message = await encrypt(Buffer.from('for alice'), { user: 'alice' });
+    await materialsFor(headerOf(message));
+    // The same encrypted data key under another name: the key's own check refuses it.
+    const name = message.indexOf('alice');
+    const forged = Buffer.from(message);
+    forged.write('bobby', name);
+    await assert.rejects(
+      materialsFor(headerOf(forged)),
+      (error) => error instanceof KmsPocError && error.code === 'CannotDecrypt',
+    );
+  });
+
+  test('are unwrapped again when they are old', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'] });
+    const { key, count } = countedKey();
+    const materialsFor = cachedUnwrapping([key], () => undefined, {
+      ...dataKeyLimits,
+      maxAgeMs: 1,
+    });
+    const header = headerOf(await encrypt(Buffer.from('old')));
+    await materialsFor(header);
+    t.mock.timers.tick(2);
+    await materialsFor(header);
+    assert.equal(count(), 2);
+  });
+
+  test('it is told when it was not the first key', async () => {
+    const other: UnwrappingKey = {
+      name: 'another',
+      mayBeNamedBy: () => false,
+      open: () => Promise.reject(new Error('not asked for')),
+    };
+    const told: string[] = [];
+    const materialsFor = cachedUnwrapping([other, openedKey(wrappingKey)], (name) => {
+      told.push(name);
+    });
+    const header = headerOf(await encrypt(Buffer.from('x')));
+    await materialsFor(header);
+    await materialsFor(header);
+    assert.deepEqual(told, [wrappingKey.name]);
+  });
+});

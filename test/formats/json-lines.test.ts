@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  findFields,
+  type ObjectText,
+  parseObject,
+  readLines,
+  replaceField,
+  withoutFields,
+} from '../../src/formats/json-lines.ts';
+import { inPieces } from '../support/bytes.ts';
+
+/** The lines of a text, as `number:content`; what was too long as `number:-`. */
+const linesOf = async (
+  text: string | Uint8Array,
+  { maxLineBytes = 1000, pieces = [] }: { maxLineBytes?: number; pieces?: number[] } = {},
+): Promise<string[]> => {
+  const lines: string[] = [];
+  for await (const { number, bytes } of readLines(
+    inPieces(Buffer.from(text), pieces),
+    maxLineBytes,
+  )) {
+    lines.push(`${number}:${bytes?.toString() ?? '-'}`);
+  }
+  return lines;
+};
+
+describe('lines', () => {
+  test('end with LF or CRLF, the last one with nothing', async () => {
+    assert.deepEqual(await linesOf('a\nb\r\nc'), ['1:a', '2:b', '3:c']);
+    assert.deepEqual(await linesOf('a\n'), ['1:a']);
+    assert.deepEqual(await linesOf(''), []);
+  });
+
+  test('without content are left out, and counted', async () => {
+    assert.deepEqual(await linesOf('\n\r\n \t\na\n\n'), ['4:a']);
+  });
+
+  test('may begin with a byte order mark, the first one only', async () => {
+    assert.deepEqual(await linesOf('\ufeffa\n\ufeffb'), ['1:a', '2:\ufeffb']);
+  });
+
+  test('that are too long are not kept, up to the next one', async () => {
+    assert.deepEqual(await linesOf('abc\nabcd\n\nabc', { maxLineBytes: 3 }), [
+      '1:abc',
+      '2:-',
+      '4:abc',
+    ]);
+    assert.deepEqual(await linesOf('abcdefgh', { maxLineBytes: 3, pieces: [1] }), ['1:-']);
+  });
+
+  test('are the same, however the bytes are split', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit: fc.constantFrom('a', 'é', '\n', '\r\n', ' ') }),
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }),
+        async (text, pieces) => {
+          assert.deepEqual(await linesOf(text, { pieces }), await linesOf(text));
+        },
+      ),
+    );
+  });
+});
+
+const parsed = (text: string): ObjectText => {
+  const object = parseObject(Buffer.from(text));
+  assert.ok(object, text);
+  return object;
+};
+
+const onlyField = (object: ObjectText, name: string): ReturnType<typeof findFields>[0] => {
+  const [field, ...others] = findFields(object, name);
+  assert.ok(field !== undefined && others.length === 0);
+  return field;
+};
+
+describe('an object', () => {
+  test('is nothing else', () => {
+    for (const text of ['', '1', '"a"', 'null', '[]', '{', '{}{}', '{"a":1,}', "{'a':1}"]) {
+      assert.equal(parseObject(Buffer.from(text)), undefined, text);
+    }
+    assert.equal(parseObject(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), undefined);
+  });
+
+  test('has the fields that a parser finds, with their texts', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), (value) => {
+        for (const indent of [0, 3]) {
+          const text = JSON.stringify(value, undefined, indent);
+          const { fields } = parsed(text);
+          // Through a parser: the string generator makes halves of surrogate pairs.
+          const expected = Object.entries(JSON.parse(text) as Record<string, unknown>);
+          assert.deepEqual(
+            fields.map(({ name, valueStart, end }) => [
+              name,
+              JSON.parse(text.slice(valueStart, end)) as unknown,
+            ]),
+            expected,
+          );
+        }
+      }),
+    );
+  });
+
+  test('keeps the text of all other fields when one is replaced', () => {
+    const text =
+      ' {"n":12345678901234567890.10,"2":[{"a":"}]\\""}] , "mess\\u0061ge" : "secret","1":-1e3,"n":2,"__proto__":null}';
+    const object = parsed(text);
+    assert.equal(
+      replaceField(object, onlyField(object, 'message'), 'ciphertext', 'a"b'),
+      ' {"n":12345678901234567890.10,"2":[{"a":"}]\\""}] , "ciphertext" : "a\\"b","1":-1e3,"n":2,"__proto__":null}',
+    );
+  });
+
+  test('tells when a name stands there twice', () => {
+    assert.equal(findFields(parsed('{"a":1,"b":2,"\\u0061":3}'), 'a').length, 2);
+    assert.equal(findFields(parsed('{"b":{"a":1}}'), 'a').length, 0);
+  });
+
+  test('without some fields, and with another', () => {
+    const added = { name: 'error', value: { code: 'Usage' } };
+    const texts: [string | undefined, string][] = [
+      ['{ "a" : 1.0 , "message":"x", "b":[ ] }', '{"a" : 1.0,"b":[ ],"error":{"code":"Usage"}}'],
+      ['{"message":"x","error":1}', '{"error":{"code":"Usage"}}'],
+      ['{}', '{"error":{"code":"Usage"}}'],
+      [undefined, '{"error":{"code":"Usage"}}'],
+    ];
+    for (const [text, expected] of texts) {
+      const object = text === undefined ? undefined : parsed(text);
+      assert.equal(withoutFields(object, ['message', 'error'], added), expected);
+    }
+  });
+
+  test('of any depth and length takes linear time', { timeout: 20_000 }, () => {
+    const deep = `{"deep":${'['.repeat(1e6)}${']'.repeat(1e6)},"a":1}`;
+    assert.equal(onlyField(parsed(deep), 'a').end, deep.length - 1);
+    const long = `{"long":"${'\\\\\\"'.repeat(1e6)}","number":${'1'.repeat(1e6)},"a":1}`;
+    assert.equal(onlyField(parsed(long), 'a').end, long.length - 1);
+  });
+});

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { KmsPocError } from '../../src/errors.ts';
+import { type LocalKey, makeLocalKey, readLocalKey } from '../../src/keys/local-key.ts';
+import { run, temporaryFolder } from '../support/command.ts';
+import { checkLine, failureOf } from '../support/failure.ts';
+
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+const newFile = (): string => join(temporaryFolder(), 'new', 'local.key');
+
+async function read(file: string): Promise<LocalKey> {
+  const key = await readLocalKey(file);
+  assert.ok(key !== undefined);
+  return key;
+}
+
+async function errorOf(pending: Promise<unknown>): Promise<KmsPocError> {
+  const error = await pending.then(
+    () => assert.fail('it was to fail'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof KmsPocError, String(error));
+  assert.deepEqual([error.code, error.status], ['KeyUnusable', 4]);
+  checkLine(error.message);
+  return error;
+}
+
+/** A path where no file can be read, by root neither. */
+function loopIn(folder: string): string {
+  const loop = join(folder, 'loop');
+  symlinkSync(loop, loop);
+  return loop;
+}
+
+describe('a new key', () => {
+  test('is 32 random bytes in a file of its owner, in a folder of its owner', async () => {
+    const umask = process.umask(0);
+    try {
+      const file = newFile();
+      const key = await makeLocalKey(file);
+      assert.deepEqual([modeOf(file), modeOf(dirname(file))], [0o600, 0o700]);
+      assert.deepEqual(readdirSync(dirname(file)), ['local.key']);
+      assert.equal(key.keyBytes.length, 32);
+      assert.equal(key.othersCanRead, false);
+      assert.match(key.fingerprint, /^[0-9a-f]{16}$/);
+      assert.notDeepEqual((await makeLocalKey(newFile())).keyBytes, key.keyBytes);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  test('is read as it was made; the fingerprint says nothing of the key', async () => {
+    const file = newFile();
+    const made = await makeLocalKey(file);
+    assert.deepEqual(await read(file), made);
+    const hex = Buffer.from(made.keyBytes).toString('hex');
+    assert.ok(!hex.includes(made.fingerprint.slice(0, 8)));
+  });
+
+  test('says in its file what it is', async () => {
+    const file = newFile();
+    await makeLocalKey(file);
+    const lines = readFileSync(file, 'latin1').split('\n');
+    assert.match(lines[0] ?? '', /^# A local key of kms-poc\./);
+    assert.equal(lines.filter((line) => line !== '' && !line.startsWith('#')).length, 1);
+  });
+
+  test('never takes the place of one that is there', async () => {
+    const file = newFile();
+    const first = await makeLocalKey(file);
+    const content = readFileSync(file);
+    assert.deepEqual(await makeLocalKey(file), first);
+    assert.deepEqual(readFileSync(file), content);
+  });
+
+  test('when many are made at once, all are the first one', async () => {
+    const file = newFile();
+    const keys = await Promise.all(Array.from({ length: 8 }, () => makeLocalKey(file)));
+    const kept = await read(file);
+    for (const { keyBytes } of keys) assert.deepEqual(keyBytes, kept.keyBytes);
+    assert.deepEqual(readdirSync(dirname(file)), ['local.key']);
+  });
+
+  test('where none can be made', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    const error = await errorOf(makeLocalKey(join(folder, 'file', 'local.key')));
+    assert.match(error.message, /\((?:ENOTDIR|EEXIST)\)\.$/);
+    const behindLoop = await errorOf(makeLocalKey(join(loopIn(folder), 'local.key')));
+    assert.match(behindLoop.message, /can't be (?:made|read) \(\w+\)\.$/);
+  });
+
+  test('a symlink that points nowhere is left as it is', async () => {
+    const folder = temporaryFolder();
+    const link = join(folder, 'local.key');
+    symlinkSync(join(folder, 'gone'), link);
+    await errorOf(makeLocalKey(link));
+    assert.deepEqual(readdirSync(folder), ['local.key']);
+  });
+});
+
+describe('a key file', () => {
+  test('that is not there is no error', async () => {
+    assert.equal(await readLocalKey(newFile()), undefined);
+  });
+
+  test('whether others can read it', async () => {
+    const file = newFile();
+    await makeLocalKey(file);
+    for (const [mode, expected] of [
+      [0o400, false],
+      [0o640, true],
+      [0o604, true],
+    ] as const) {
+      chmodSync(file, mode);
+      assert.equal((await read(file)).othersCanRead, expected);
+    }
+  });
+
+  test('stays readable with the line ends of another system', async () => {
+    const file = newFile();
+    const made = await makeLocalKey(file);
+    writeFileSync(file, readFileSync(file, 'latin1').replaceAll('\n', '\r\n'));
+    assert.deepEqual((await read(file)).keyBytes, made.keyBytes);
+  });
+
+  const key = randomBytes(32).toString('base64');
+  const broken: Record<string, string | Uint8Array> = {
+    empty: '',
+    'comments alone': '# A local key of kms-poc.\n',
+    cut: key.slice(0, 30),
+    'too short': `${randomBytes(31).toString('base64')}\n`,
+    'too long': `${randomBytes(33).toString('base64')}\n`,
+    'two keys': `${key}\n${key}\n`,
+    'of other letters': `${key.slice(0, 20)}!${key.slice(21)}\n`,
+    'of bytes': randomBytes(32),
+  };
+  for (const [name, content] of Object.entries(broken)) {
+    test(`that is broken is left as it is: ${name}`, async () => {
+      const file = join(temporaryFolder(), 'local.key');
+      writeFileSync(file, content);
+      for (const error of [await errorOf(readLocalKey(file)), await errorOf(makeLocalKey(file))]) {
+        assert.equal(error.message, `${file} is not a local key.`);
+        assert.match(error.hint ?? '', /^It is left as it is\./);
+      }
+      assert.deepEqual(readFileSync(file), Buffer.from(content));
+    });
+  }
+
+  test('that cannot be read', async () => {
+    const folder = temporaryFolder();
+    for (const [file, code] of [
+      [folder, 'EISDIR'],
+      [loopIn(folder), 'ELOOP'],
+    ] as const) {
+      const error = await errorOf(readLocalKey(file));
+      assert.equal(error.message, `The local key file ${file} can't be read (${code}).`);
+      assert.match(error.hint ?? '', /^It is left as it is\./);
+    }
+  });
+});
+
+describe('the commands', () => {
+  const defaultFile = (home: string): string => join(home, 'data', 'kms-poc', 'local.key');
+
+  test('make a key on first use, and say so even with --quiet', async () => {
+    for (const args of [[], ['--quiet']]) {
+      const home = temporaryFolder();
+      const file = defaultFile(home);
+      const encrypt = (): ReturnType<typeof run> =>
+        run('kms-encrypt', ['-u', 'alice', '-k', 'local', ...args], { stdin: 'x', home });
+      const first = await encrypt();
+      assert.equal(first.status, 0);
+      assert.equal(
+        first.stderr,
+        `kms-encrypt: made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.\n`,
+      );
+      assert.deepEqual([modeOf(file), modeOf(dirname(file))], [0o600, 0o700]);
+      const content = readFileSync(file);
+      assert.equal((await encrypt()).stderr, '');
+      assert.deepEqual(readFileSync(file), content);
+    }
+  });
+
+  test('make it where local:FILE says', async () => {
+    const cwd = temporaryFolder();
+    const { status, stderr } = await run('kms-encrypt', ['-u', 'bob', '-k', 'local:a/b.key'], {
+      stdin: 'x',
+      cwd,
+    });
+    assert.equal(status, 0);
+    assert.match(stderr, /made a new local key, a\/b\.key\./);
+    assert.deepEqual([modeOf(join(cwd, 'a', 'b.key')), modeOf(join(cwd, 'a'))], [0o600, 0o700]);
+  });
+
+  test('that race for the first key all use the same one', async () => {
+    const home = temporaryFolder();
+    const runs = await Promise.all(
+      ['one', 'two', 'three', 'four'].map((stdin) =>
+        run('kms-encrypt', ['-u', 'alice', '-k', 'local'], { stdin, home }),
+      ),
+    );
+    assert.deepEqual(readdirSync(dirname(defaultFile(home))), ['local.key']);
+    const opened = await Promise.all(
+      runs.map(({ stdout }) =>
+        run('kms-decrypt', ['-u', 'alice', '-k', 'local'], { stdin: stdout, home }),
+      ),
+    );
+    assert.deepEqual(
+      opened.map(({ status, stdout }) => [status, stdout.toString()]),
+      ['one', 'two', 'three', 'four'].map((text) => [0, text]),
+    );
+  });
+
+  test('without a terminal make none unless it is named', async () => {
+    for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
+      const home = temporaryFolder();
+      const failure = await failureOf(command, ['-u', 'alice'], { stdin: 'x', home });
+      assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+      assert.equal(existsSync(join(home, 'data')), false);
+    }
+  });
+
+  test('make none when there is nothing to encrypt, or nowhere to write it', async () => {
+    for (const args of [
+      ['--in', 'none'],
+      ['--out', 'none/x'],
+    ]) {
+      const home = temporaryFolder();
+      const failure = await failureOf('kms-encrypt', ['-u', 'alice', '-k', 'local', ...args], {
+        home,
+      });
+      assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+      assert.equal(existsSync(join(home, 'data')), false);
+    }
+  });
+
+  test('kms-decrypt makes none, and says which it misses', async () => {
+    const { stdout: message } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
+      stdin: 'x',
+    });
+    const home = temporaryFolder();
+    const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'local'], {
+      stdin: message,
+      home,
+    });
+    assert.deepEqual([failure.status, failure.code], [4, 'KeyNotFound']);
+    assert.equal(failure.message, `There is no local key ${defaultFile(home)}.`);
+    assert.match(failure.hint ?? '', /--key local:FILE/);
+    assert.equal(existsSync(join(home, 'data')), false);
+  });
+
+  test('leave a key file that is broken or cannot be read as it is', async () => {
+    const { stdout: message } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
+      stdin: 'x',
+    });
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, 'broken.key'), 'not a key\n');
+    mkdirSync(join(cwd, 'folder.key'));
+    for (const name of ['broken.key', 'folder.key']) {
+      for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
+        const failure = await failureOf(command, ['-u', 'alice', '-k', `local:${name}`], {
+          stdin: message,
+          cwd,
+        });
+        assert.deepEqual([failure.status, failure.code], [4, 'KeyUnusable']);
+        assert.match(failure.message, new RegExp(name));
+      }
+    }
+    assert.equal(readFileSync(join(cwd, 'broken.key'), 'latin1'), 'not a key\n');
+    assert.deepEqual(readdirSync(join(cwd, 'folder.key')), []);
+  });
+
+  test('say when others can read the key, unless --quiet', async () => {
+    const home = temporaryFolder();
+    const encrypt = async (args: string[]): Promise<string> =>
+      (await run('kms-encrypt', ['-u', 'alice', '-k', 'local', ...args], { stdin: 'x', home }))
+        .stderr;
+    await encrypt([]);
+    chmodSync(defaultFile(home), 0o644);
+    assert.equal(
+      await encrypt([]),
+      `kms-encrypt: others can read the key ${defaultFile(home)}: chmod 600 it.\n`,
+    );
+    assert.equal(await encrypt(['-q']), '');
+  });
+});

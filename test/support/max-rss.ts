@@ -1,0 +1,18 @@
+/** How much memory a command takes, on every system that Node runs on. */
+import assert from 'node:assert/strict';
+import type { Environment } from './command.ts';
+
+const program = `import { writeSync } from 'node:fs';
+process.on('exit', () => writeSync(2, 'max RSS: ' + process.resourceUsage().maxRSS + ' KiB\\n'));`;
+
+/** For a command's environment: at its end it says on standard error how much memory it took. */
+export const tellMaxRss: Environment = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(program)}`,
+};
+
+/** @returns mebibytes, from the standard error of a command that ran with `tellMaxRss` */
+export function maxRssMebibytes(stderr: string): number {
+  const kibibytes = /^max RSS: (\d+) KiB$/m.exec(stderr)?.[1];
+  assert.ok(kibibytes, stderr);
+  return Number(kibibytes) / 1024;
+}

@@ -1,0 +1,75 @@
+/**
+ * The Python side of the tests: moto, the AWS CLI, boto3 and AWS's Encryption SDK for Python in a
+ * virtual environment of the tests' own, so that nothing is installed on the machine.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const requirementsFile = join(import.meta.dirname, '..', 'requirements.txt');
+const environmentFolder = join(import.meta.dirname, '..', '.venv');
+const stampFile = join(environmentFolder, 'made-from');
+
+export type PythonProgram =
+  'python' | 'aws' | 'aws-encryption-cli' | 'cfn-lint' | 'shellcheck' | 'shfmt';
+
+/**
+ * @returns the path of a program in the environment
+ * @throws when the environment has not been made
+ */
+export function pythonProgram(name: PythonProgram): string {
+  const path = join(environmentFolder, 'bin', name);
+  // Without the stamp an install was cut short, and what is there may be half a package.
+  if (!existsSync(stampFile) || !existsSync(path)) {
+    throw new Error(`The tests' Python environment is not there. Make it by: npm test`);
+  }
+  return path;
+}
+
+/**
+ * Makes the environment, unless it is there and was made from these requirements and this Python.
+ *
+ * @param say told, in a line, what is about to take time
+ * @throws with a line for the user when Python, its venv module or the packages can't be had
+ */
+export function ensurePythonEnvironment(say: (line: string) => void): void {
+  const stamp = `${createHash('sha256').update(readFileSync(requirementsFile)).digest('hex')} ${pythonVersion()}\n`;
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+
+  say('Making a Python environment for the tests, once; this takes a minute ...');
+  rmSync(environmentFolder, { recursive: true, force: true });
+  if (!succeeds('python3', ['-m', 'venv', environmentFolder])) {
+    throw new Error(
+      "The tests need Python's venv module (Debian and Ubuntu: apt install python3-venv).",
+    );
+  }
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  if (!succeeds(join(environmentFolder, 'bin', 'python'), [...install, '-r', requirementsFile])) {
+    throw new Error('pip could not install test/requirements.txt; what it said is above.');
+  }
+  // Last, so that an install which was cut short is done again.
+  writeFileSync(stampFile, stamp);
+}
+
+/** @returns such as `3.11`; an environment stops working when the Python below it changes */
+function pythonVersion(): string {
+  const asked = spawnSync(
+    'python3',
+    ['-c', 'import sys; print(*sys.version_info[:2], sep=".", end="")'],
+    { encoding: 'utf8' },
+  );
+  if (asked.error !== undefined || asked.status !== 0) {
+    throw new Error('The tests need Python 3.10 or newer: there is no working python3.');
+  }
+  const [major = 0, minor = 0] = asked.stdout.split('.').map(Number);
+  if (major !== 3 || minor < 10) {
+    throw new Error(`The tests need Python 3.10 or newer: python3 is ${asked.stdout}.`);
+  }
+  return asked.stdout;
+}
+
+/** Runs a program; what it prints goes to standard error, since it explains a failure. */
+function succeeds(program: string, args: string[]): boolean {
+  return spawnSync(program, args, { stdio: ['ignore', 2, 2] }).status === 0;
+}
