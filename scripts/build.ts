@@ -44,10 +44,18 @@ const lightStringWidth: Plugin = {
  */
 const launcher = `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n`;
 
+const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  bin: Record<string, string>;
+};
+/** Such as `kms-encrypt`, which begins in src/encrypt.ts. */
+const commands = Object.keys(bin);
+
 rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { 'kms-encrypt': 'src/encrypt.ts', 'kms-decrypt': 'src/decrypt.ts' },
+  entryPoints: Object.fromEntries(
+    commands.map((command) => [command, `src/${command.replace('kms-', '')}.ts`]),
+  ),
   outdir: dist,
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
@@ -67,7 +75,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-for (const command of ['kms-encrypt', 'kms-decrypt']) {
+for (const command of commands) {
   const file = join(dist, `${command}.js`);
   await writeFile(file, launcher + readFileSync(file, 'utf8'));
   await chmod(file, 0o755);

@@ -5,7 +5,7 @@ import yargs, { type Options } from 'yargs';
 
 import { usageError } from '../errors.ts';
 
-export type CommandName = 'kms-encrypt' | 'kms-decrypt';
+export type CommandName = keyof typeof commands;
 
 export interface Arguments {
   readonly user: string | undefined;
@@ -85,7 +85,7 @@ const commands = {
     ],
   },
 } satisfies Record<
-  CommandName,
+  string,
   { description: string; options: Record<string, Options>; examples: [string, string][] }
 >;
 
@@ -193,18 +193,8 @@ export async function parseArguments(
   }
   if (information !== undefined) return { information: `${information}\n` };
 
-  const known = new Set([
-    '_',
-    '$0',
-    'help',
-    'version',
-    ...Object.keys(options),
-    'u',
-    'k',
-    'i',
-    'o',
-    'q',
-  ]);
+  const aliases = Object.values<Options>(options).map(({ alias }) => alias);
+  const known = new Set(['_', '$0', 'help', 'version', ...Object.keys(options), ...aliases]);
   const unknown = Object.keys(parsed).find((name) => !known.has(name));
   if (unknown !== undefined) {
     refuse(`There is no option ${unknown.length === 1 ? '-' : '--'}${unknown}.`);

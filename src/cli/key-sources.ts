@@ -7,13 +7,24 @@ import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Kms } from '../kms.ts';
 import { readPassphrase } from './passphrase.ts';
-import type { Settings } from './settings.ts';
+import type { KeyPair, Role, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
 
-export function createKeySources(settings: Settings, voice: Voice): KeySources {
+/**
+ * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
+ * @throws KmsPocError Usage, for half a pair of credentials
+ */
+export function createKeySources(
+  settings: Settings,
+  role: Role | undefined,
+  voice: Voice,
+): KeySources {
   const { fallbackRegions } = settings;
+  const credentials = role === undefined ? undefined : settings.keyPair(role);
   const onRequest = announceStrangeHosts(settings, voice);
-  const connectTo = once((region: string | undefined) => connect(region, settings, onRequest));
+  const connectTo = once((region: string | undefined) =>
+    connect(region, settings, credentials, onRequest),
+  );
   // One for all keys of a Region and all messages: what is out is found out once.
   const connectWithFallback = once(async (region: string | undefined) => {
     const { withFallback } = await import('../kms-fallback.ts');
@@ -57,6 +68,7 @@ function once<Region>(
 async function connect(
   region: string | undefined,
   settings: Settings,
+  credentials: KeyPair | undefined,
   onRequest: (host: string) => void,
 ): Promise<Kms> {
   const { connectKms } = await import('../kms.ts');
@@ -64,7 +76,7 @@ async function connect(
     region,
     profile: settings.profile?.value,
     endpoint: settings.endpoint?.value,
-    credentials: settings.keyPair,
+    credentials,
     onRequest,
   });
 }

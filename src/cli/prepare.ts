@@ -76,11 +76,11 @@ function prepareKeys(
   role: Role,
   voice: Voice,
 ): Pick<Prepared, 'key' | 'backupKeys' | 'oldKeys' | 'sources'> & { readonly settings: Settings } {
-  const settings = loadSettings(args, env, role);
+  const settings = loadSettings(args, env);
   if (settings.file?.othersCanRead === true) {
     voice.notice(`others can read ${settings.file.path}: chmod 600 it.`);
   }
-  const sources = createKeySources(settings, voice);
+  const sources = createKeySources(settings, role, voice);
   const key = chooseKey(settings, sources, voice);
   const backupKeys = parseList(settings.backupKeys);
   const oldKeys = parseList(settings.decryptKeys);

@@ -55,19 +55,20 @@ export interface Settings {
   readonly profile: Setting | undefined;
   /** The KMS endpoint, where the environment or the settings file sets one. */
   readonly endpoint: Setting | undefined;
-  /** The pair for this command's role. Undefined: the AWS SDK's own chain decides. */
-  readonly keyPair: KeyPair | undefined;
+  /**
+   * The pair of a role. Undefined: the AWS SDK's own chain decides.
+   *
+   * @throws KmsPocError Usage, for half a pair: a mistake that is none of a command in another role
+   */
+  readonly keyPair: (role: Role) => KeyPair | undefined;
   /** The settings file that was read, and what to tell the user about it. */
   readonly file: { readonly path: string; readonly othersCanRead: boolean } | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * @param role whose credentials are wanted
- * @throws KmsPocError Usage
- */
-export function loadSettings(args: Arguments, environment: Environment, role: Role): Settings {
+/** @throws KmsPocError Usage */
+export function loadSettings(args: Arguments, environment: Environment): Settings {
   const file = readSettingsFile(args.envFile);
   /** Of several names the first that is set, but each in the environment before any in the file. */
   const find = (...names: SettingName[]): Setting | undefined => {
@@ -103,7 +104,7 @@ export function loadSettings(args: Arguments, environment: Environment, role: Ro
       (defaultRegion ? { value: defaultRegion, source: 'AWS_DEFAULT_REGION' } : undefined),
     profile: profile ?? find('AWS_PROFILE'),
     endpoint: checkEndpoint(find('AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'), environment),
-    keyPair: profile === undefined ? findKeyPair(role, find) : undefined,
+    keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     file: file && { path: file.path, othersCanRead: file.othersCanRead },
   };
 }

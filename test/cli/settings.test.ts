@@ -40,11 +40,10 @@ interface Given {
   args?: Partial<Arguments>;
   environment?: Environment;
   file?: Environment;
-  role?: Role;
 }
 
-function load({ args, environment = {}, file = {}, role = 'ENCRYPTOR' }: Given): Settings {
-  return loadSettings({ ...noArguments, envFile: settingsFile(file), ...args }, environment, role);
+function load({ args, environment = {}, file = {} }: Given): Settings {
+  return loadSettings({ ...noArguments, envFile: settingsFile(file), ...args }, environment);
 }
 
 function refusal(action: () => unknown): KmsPocError {
@@ -84,7 +83,6 @@ describe('an option, else the environment, else the settings file', () => {
     const settings = loadSettings(
       { ...noArguments, envFile: file, region: 'eu-central-1' },
       { AWS_PROFILE: 'p' },
-      'DECRYPTOR',
     );
     assert.equal(settings.keyId?.source, `KEY_ID in ${file}`);
     assert.equal(settings.profile?.source, 'AWS_PROFILE');
@@ -150,10 +148,10 @@ describe('a pair of credentials', () => {
     const both = { ...pair('ENCRYPTOR'), ...pair('DECRYPTOR') };
     for (const role of ['ENCRYPTOR', 'DECRYPTOR'] as const) {
       const expected = { accessKeyId: `${role}-ID`, secretAccessKey: `${role}-SECRET` };
-      assert.deepEqual(load({ role, environment: both }).keyPair, expected);
-      assert.deepEqual(load({ role, file: both }).keyPair, expected);
+      assert.deepEqual(load({ environment: both }).keyPair(role), expected);
+      assert.deepEqual(load({ file: both }).keyPair(role), expected);
     }
-    assert.equal(load({ role: 'DECRYPTOR', environment: pair('ENCRYPTOR') }).keyPair, undefined);
+    assert.equal(load({ environment: pair('ENCRYPTOR') }).keyPair('DECRYPTOR'), undefined);
   });
 
   test('half of one is refused, and the half that is missing named', () => {
@@ -161,7 +159,9 @@ describe('a pair of credentials', () => {
       const name = `DECRYPTOR_AWS_${missing}`;
       const half = { ...pair('DECRYPTOR'), [name]: '' };
       for (const given of [{ environment: half }, { file: half }]) {
-        const error = refusal(() => load({ role: 'DECRYPTOR', ...given }));
+        const { keyPair } = load(given);
+        assert.equal(keyPair('ENCRYPTOR'), undefined);
+        const error = refusal(() => keyPair('DECRYPTOR'));
         assert.match(error.message, new RegExp(`^${name} is not set`));
         assert.doesNotMatch(`${error.message} ${error.hint ?? ''}`, /-ID|-SECRET/);
       }
@@ -170,8 +170,8 @@ describe('a pair of credentials', () => {
 
   test('--profile beats it, AWS_PROFILE does not', () => {
     const environment = { ...pair('ENCRYPTOR'), AWS_PROFILE: 'p' };
-    assert.equal(load({ args: { profile: 'p' }, environment }).keyPair, undefined);
-    assert.equal(load({ environment }).keyPair?.accessKeyId, 'ENCRYPTOR-ID');
+    assert.equal(load({ args: { profile: 'p' }, environment }).keyPair('ENCRYPTOR'), undefined);
+    assert.equal(load({ environment }).keyPair('ENCRYPTOR')?.accessKeyId, 'ENCRYPTOR-ID');
   });
 });
 
@@ -228,7 +228,7 @@ describe('an endpoint', () => {
 describe('the settings file', () => {
   test('is .env, and need not be there', () => {
     // The folder that the tests run in has none.
-    assert.equal(loadSettings(noArguments, {}, 'ENCRYPTOR').file, undefined);
+    assert.equal(loadSettings(noArguments, {}).file, undefined);
   });
 
   test('one that was named must be there, and be a file', () => {
