@@ -50,6 +50,9 @@ const statusOfCode = {
 
 export type ErrorCode = keyof typeof statusOfCode;
 
+export const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === 'string' && Object.hasOwn(statusOfCode, code);
+
 export class KmsPocError extends Error {
   override readonly name = 'KmsPocError';
   readonly code: ErrorCode;

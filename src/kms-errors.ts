@@ -10,8 +10,10 @@ import { type ErrorCode, KmsPocError, usageError } from './errors.ts';
 
 /** What was being done, for the message. */
 export interface KmsCall {
-  readonly operation: 'encrypt' | 'decrypt' | 'look up';
+  readonly operation: 'encrypt' | 'decrypt' | 're-encrypt' | 'look up';
   readonly keyId: string;
+  /** Where a re-encryption goes: KMS doesn't say which of the two keys an error is about. */
+  readonly newKeyId?: string | undefined;
   readonly region: string;
   readonly user: string | undefined;
 }
@@ -23,6 +25,17 @@ interface Row {
   readonly hint: (call: KmsCall) => string;
 }
 
+const keysOf = ({ keyId, newKeyId = keyId }: KmsCall): string =>
+  newKeyId === keyId ? keyId : `${keyId} or ${newKeyId}`;
+/** A key in a command line, to be replaced where there are two. */
+const keyArgument = (call: KmsCall): string =>
+  keysOf(call) === call.keyId ? call.keyId : 'THE-KEY';
+const permissions = {
+  encrypt: 'kms:Encrypt with this user',
+  decrypt: 'kms:Decrypt with this user',
+  're-encrypt': 'kms:ReEncryptFrom the one key and kms:ReEncryptTo the other, with this user',
+  'look up': 'kms:DescribeKey',
+};
 const checkReachable = (): string =>
   'Nothing was lost. Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
 const tryAgain = (): string => 'Nothing was lost. Try again in a moment.';
@@ -44,41 +57,43 @@ const rows: readonly Row[] = [
   {
     code: 'KeyNotFound',
     names: ['NotFoundException'],
-    message: ({ keyId, region }) => `There is no key ${keyId} in ${region}`,
+    message: (call) => `There is no key ${keysOf(call)} in ${call.region}`,
     hint: () => 'Check KEY_ID or --key, and that the Region and the account are the right ones.',
   },
   {
     code: 'KeyUnusable',
     names: ['DisabledException'],
-    message: ({ keyId }) => `The key ${keyId} is disabled`,
-    hint: ({ keyId, region }) =>
-      `Who administers it can enable it: aws kms enable-key --region ${region} --key-id ${keyId}`,
+    message: (call) => `The key ${keysOf(call)} is disabled`,
+    hint: (call) =>
+      `Who administers it can enable it: aws kms enable-key --region ${call.region} --key-id ${keyArgument(call)}`,
   },
   {
     code: 'KeyUnusable',
     names: ['KMSInvalidStateException'],
-    message: ({ keyId }) =>
-      `The key ${keyId} can't be used now: it is to be deleted, or its key material is not there`,
-    hint: ({ keyId, region }) =>
-      `If it is to be deleted, act soon: aws kms cancel-key-deletion --region ${region} --key-id ${keyId}`,
+    message: (call) =>
+      `The key ${keysOf(call)} can't be used now: it is to be deleted, or its key material is not there`,
+    hint: (call) =>
+      `If it is to be deleted, act soon: aws kms cancel-key-deletion --region ${call.region} --key-id ${keyArgument(call)}`,
   },
   {
     code: 'KeyUnusable',
     names: ['InvalidKeyUsageException', 'UnsupportedOperationException'],
-    message: ({ keyId, operation }) => `The key ${keyId} is not made to ${operation} messages`,
+    message: (call) => `The key ${keysOf(call)} is not made to ${call.operation} messages`,
     hint: () => 'Use a symmetric key with the usage ENCRYPT_DECRYPT.',
   },
   {
     code: 'AccessDenied',
     names: ['AccessDeniedException', 'AccessDenied', 'UnauthorizedOperation', 'NotAuthorized'],
-    message: ({ operation, keyId, user }) =>
+    message: ({ operation, keyId, newKeyId, user }) =>
       operation === 'look up'
         ? `These credentials may not look up ${keyId}`
-        : `These credentials may not ${operation} with ${keyId} for ${user ?? 'this user'}`,
+        : operation === 're-encrypt'
+          ? `These credentials may not re-encrypt from ${keyId} to ${newKeyId ?? keyId} for ${user ?? 'this user'}`
+          : `These credentials may not ${operation} with ${keyId} for ${user ?? 'this user'}`,
     hint: ({ operation }) =>
-      operation === 'decrypt'
-        ? 'Either permission is missing (kms:Decrypt with this user), or the key is in another account, or the message was changed where it names its key.'
-        : `Permission may be missing (kms:${operation === 'look up' ? 'DescribeKey' : 'Encrypt with this user'}), or the key is in another account.`,
+      operation === 'decrypt' || operation === 're-encrypt'
+        ? `Either permission is missing (${permissions[operation]}), or a key is in another account, or the message was changed where it names its key.`
+        : `Permission may be missing (${permissions[operation]}), or the key is in another account.`,
   },
   {
     code: 'Credentials',
@@ -123,7 +138,7 @@ const rows: readonly Row[] = [
   {
     code: 'Usage',
     names: ['ValidationException', 'InvalidArnException', 'ValidationError'],
-    message: ({ keyId }) => `AWS KMS does not take ${keyId} as a key`,
+    message: (call) => `AWS KMS does not take ${keysOf(call)} as a key`,
     hint: () => 'Check KEY_ID or --key: alias/NAME, a key id, or an ARN.',
   },
   {
@@ -266,7 +281,9 @@ export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
     new KmsPocError(
       'Credentials',
       `No AWS credentials could be loaded (${namesOf(error)[0] ?? 'Error'}).`,
-      'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.',
+      call.operation === 're-encrypt'
+        ? 'A message is moved within KMS with credentials of your own, not with the pairs in .env: sign in (aws sso login, aws configure), or name a --profile.'
+        : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.',
       { cause: error },
     )
   );

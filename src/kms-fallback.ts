@@ -72,6 +72,8 @@ export function withFallback(
       attempt(keyId, (kms, keyIdThere) => kms.encrypt(keyIdThere, user, plaintext)),
     decrypt: (keyId, user, ciphertextBase64) =>
       attempt(keyId, (kms, keyIdThere) => kms.decrypt(keyIdThere, user, ciphertextBase64)),
+    // Nobody waits for it: it can be done again when the Region is back.
+    reEncrypt: (...move) => first.reEncrypt(...move),
     resolveKey: (keyId) => attempt(keyId, (kms, keyIdThere) => kms.resolveKey(keyIdThere)),
     dataKeys,
   };

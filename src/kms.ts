@@ -8,6 +8,7 @@ import {
   EncryptCommand,
   GenerateDataKeyCommand,
   KMSClient,
+  ReEncryptCommand,
 } from '@aws-sdk/client-kms';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 
@@ -48,6 +49,20 @@ export interface Kms {
     user: string,
     ciphertextBase64: string,
   ): Promise<{ plaintext: Uint8Array; keyArn: string }>;
+  /**
+   * Moves a ciphertext to another key, or to the newest material of the same key. The plaintext
+   * never leaves KMS.
+   *
+   * @param keyId the only key that may open it, as given by the user
+   * @param newKeyId a key of the same Region
+   * @throws KmsPocError, see kms-errors.ts
+   */
+  reEncrypt(
+    keyId: string,
+    user: string,
+    ciphertextBase64: string,
+    newKeyId: string,
+  ): Promise<{ ciphertextBase64: string; keyArn: string }>;
   /**
    * Looks up which key an alias or a bare id means. (An ARN of a key is its own answer.)
    *
@@ -119,11 +134,11 @@ export async function connectKms(options: KmsOptions): Promise<Kms> {
 
   const send = async <Answer extends { KeyId?: string | undefined }>(
     operation: KmsCall['operation'],
-    input: Partial<KeyAndContext>,
+    { KeyId: keyId, EncryptionContext: context }: KeyAndContext,
     request: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
+    newKeyId?: string,
   ): Promise<Answer & { KeyId: string }> => {
-    const { KeyId: keyId = '', EncryptionContext: context } = input;
-    const call: KmsCall = { operation, keyId, region, user: context?.user };
+    const call: KmsCall = { operation, keyId, newKeyId, region, user: context?.user };
     await client.config.credentials().catch((error: unknown) => {
       throw mapCredentialsError(error, call);
     });
@@ -178,6 +193,32 @@ export async function connectKms(options: KmsOptions): Promise<Kms> {
         EncryptionContext: { user },
       });
       return { plaintext, keyArn };
+    },
+
+    async reEncrypt(keyId, user, ciphertextBase64, newKeyId) {
+      const context = { user };
+      const request = {
+        SourceKeyId: keyId,
+        SourceEncryptionContext: context,
+        CiphertextBlob: Buffer.from(ciphertextBase64, 'base64'),
+        DestinationKeyId: newKeyId,
+        DestinationEncryptionContext: context,
+      };
+      const answer = await send(
+        're-encrypt',
+        { KeyId: keyId, EncryptionContext: context },
+        async (options) => {
+          const command = new ReEncryptCommand(request);
+          const { CiphertextBlob, KeyId, SourceKeyId } = await client.send(command, options);
+          return { CiphertextBlob, KeyId: SourceKeyId, newKeyArn: KeyId };
+        },
+        newKeyId,
+      );
+      const ciphertext = present(answer.CiphertextBlob, 'ciphertext');
+      return {
+        ciphertextBase64: Buffer.from(ciphertext).toString('base64'),
+        keyArn: checkKey(newKeyId, answer.newKeyArn),
+      };
     },
 
     async resolveKey(keyId) {

@@ -10,6 +10,7 @@ export type CommandName = keyof typeof commands;
 export interface Arguments {
   readonly user: string | undefined;
   readonly key: string | undefined;
+  readonly toKey: string | undefined;
   readonly in: string | undefined;
   readonly out: string | undefined;
   readonly hide: boolean;
@@ -82,6 +83,23 @@ const commands = {
       ['kms-decrypt', 'choose a user, paste a message'],
       ['kms-decrypt -u alice < secret.b64 > secret.txt', 'in a script'],
       ['kms-decrypt --batch < encrypted.jsonl > messages.jsonl', 'many messages'],
+    ],
+  },
+  'kms-reencrypt': {
+    description:
+      'Moves an encrypted message to another key, for the same user. AWS KMS moves what it encrypted itself, where both keys are in one Region and no backup keys are set; all else is decrypted and encrypted again in one stream. The file may be replaced: -i and -o may name the same one. Needed to leave a key for good, or to give old messages the backup keys that are set now. Not needed when AWS rotates a key: that never breaks old messages.',
+    options: {
+      ...commonOptions,
+      key: text('the key it was encrypted with (default: KEY_ID; DECRYPT_KEYS are tried too)', 'k'),
+      'to-key': text('the key to move it to (default: KEY_ID)'),
+      hide: flag("don't show the ciphertext while it is typed"),
+      binary: flag('write the ciphertext as bytes, also where it came as base64'),
+    },
+    examples: [
+      ['kms-reencrypt -u alice --to-key alias/new -i x.enc -o x.enc', 'a file, in its place'],
+      ['kms-reencrypt -u alice --to-key alias/new < old.b64 > new.b64', 'in a script'],
+      ['kms-reencrypt --batch --to-key alias/new -i all.jsonl -o all.jsonl', 'many messages'],
+      ['DECRYPT_KEYS=alias/old kms-reencrypt', 'choose a user, paste a message'],
     ],
   },
 } satisfies Record<
@@ -218,6 +236,7 @@ export async function parseArguments(
   return {
     user: given('user'),
     key: given('key'),
+    toKey: given('to-key'),
     in: given('in'),
     out: given('out'),
     hide: isSet('hide'),

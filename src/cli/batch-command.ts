@@ -1,28 +1,35 @@
-/** `--batch` of both commands: JSON Lines in and out. */
+/** `--batch` of the commands: JSON Lines in and out. */
 import process from 'node:process';
 
-import { type Batch, decryptBatch, encryptBatch } from '../commands/batch.ts';
+import { type Batch, decryptBatch, encryptBatch, reencryptBatch } from '../commands/batch.ts';
 import type { ByteStream } from '../formats/byte-stream.ts';
-import { openEncryptionKey } from '../keys/encryption-keys.ts';
+import { openEncryptionKeys } from '../keys/encryption-keys.ts';
 import type { Arguments } from './arguments.ts';
-import { type PreparedBatch, prepareBatch } from './prepare.ts';
+import { prepareMove } from './move.ts';
+import { checkBatchArguments, prepareBatch, prepareKeys, type Streams } from './prepare.ts';
+import { checkUser, type Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
 import { visibleJson } from './visible-text.ts';
 
 export async function encryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
-  const prepared = await prepareBatch(args, 'ENCRYPTOR', voice);
-  const { key, backupKeys, sources } = prepared;
-  const keys = [key, ...backupKeys].map((each) => openEncryptionKey(each, sources));
-  const options = { ...(await optionsOf(args, prepared)), keys: await Promise.all(keys) };
-  await runBatch(encryptBatch(options), prepared, voice);
+  checkBatchArguments(args);
+  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
+  const streams = await prepareBatch(args);
+  const keys = await openEncryptionKeys([key, ...backupKeys], sources);
+  await runBatch(
+    encryptBatch({ ...(await optionsOf(args, settings, streams)), keys }),
+    streams,
+    voice,
+  );
 }
 
 export async function decryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
-  const prepared = await prepareBatch(args, 'DECRYPTOR', voice);
-  const { key, backupKeys, oldKeys, sources } = prepared;
+  checkBatchArguments(args);
+  const { settings, key, backupKeys, oldKeys, sources } = prepareKeys(args, 'DECRYPTOR', voice);
+  const streams = await prepareBatch(args);
   const announced = new Set<string>();
   const batch = decryptBatch({
-    ...(await optionsOf(args, prepared)),
+    ...(await optionsOf(args, settings, streams)),
     keys: [key, ...backupKeys, ...oldKeys],
     sources,
     onOtherKey: (name) => {
@@ -31,18 +38,28 @@ export async function decryptBatchCommand(args: Arguments, voice: Voice): Promis
       voice.warn(`some lines were opened with ${name}, which is not the first key.`);
     },
   });
-  await runBatch(batch, prepared, voice);
+  await runBatch(batch, streams, voice);
 }
 
-const optionsOf = async (args: Arguments, { input, checkUser }: PreparedBatch) => ({
+export async function reencryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
+  checkBatchArguments(args);
+  const keys = prepareKeys(args, 'DECRYPTOR', voice);
+  const move = await prepareMove(keys, voice);
+  const streams = await prepareBatch(args, { inPlace: true });
+  const options = await optionsOf(args, keys.settings, streams);
+  const batch = reencryptBatch({ ...options, ...move, prove: streams.output.replacesFile });
+  await runBatch(batch, streams, voice);
+}
+
+const optionsOf = async (args: Arguments, { users }: Settings, { input }: Streams) => ({
   input: await input.read(''), // never asked for
   defaultUser: args.user,
-  checkUser,
+  checkUser: (user: string) => checkUser(user, users),
 });
 
 async function runBatch(
   { output, counts }: Batch,
-  { output: target }: PreparedBatch,
+  { output: target }: Streams,
   voice: Voice,
 ): Promise<void> {
   await target.write(target.isTerminal ? visible(output) : output);

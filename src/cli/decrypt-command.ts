@@ -3,7 +3,7 @@ import { decrypt } from '../commands/decrypt.ts';
 import { exitStatus, usageError } from '../errors.ts';
 import { decodeUtf8, streamOf } from '../formats/byte-stream.ts';
 import { collectWhole, jsonLine } from './output.ts';
-import { prepare } from './prepare.ts';
+import { prepareKeys, prepareMessage } from './prepare.ts';
 import type { Command } from './run.ts';
 import { showLabel } from './terminal.ts';
 import { visibleText } from './visible-text.ts';
@@ -14,11 +14,8 @@ export const decryptCommand: Command = async (args, voice) => {
     await decryptBatchCommand(args, voice);
     return;
   }
-  const { user, key, backupKeys, oldKeys, sources, input, output } = await prepare(
-    args,
-    'DECRYPTOR',
-    voice,
-  );
+  const { settings, key, backupKeys, oldKeys, sources } = prepareKeys(args, 'DECRYPTOR', voice);
+  const { user, input, output } = await prepareMessage(args, settings);
   const ciphertext = await input.read(`Hello ${user}, please enter your message to decrypt: `);
   const decrypted = await decrypt({
     user,

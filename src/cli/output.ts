@@ -2,7 +2,7 @@
  * Where the payload goes: standard output, or a file that is there whole or not at all.
  */
 import { randomBytes } from 'node:crypto';
-import { unlinkSync } from 'node:fs';
+import { createReadStream, unlinkSync } from 'node:fs';
 import {
   access,
   constants,
@@ -24,25 +24,37 @@ export interface Output {
   readonly isTerminal: boolean;
   /** True: nothing is seen of what was written unless the last of it was written too. */
   readonly isHeldUntilEnd: boolean;
+  /** True: a file is there already, which the output will take the place of. */
+  readonly replacesFile: boolean;
   /**
    * Writes all of it, or throws; then a file is what it was before.
    *
-   * @throws KmsPocError FileError, OutputClosed; and what the payload throws
+   * @param check looks at what was written to a file, before it takes its place, and throws to
+   *   leave what was there
+   * @throws KmsPocError FileError, OutputClosed; and what the payload or the check throws
    */
-  write(payload: ByteStream): Promise<void>;
+  write(payload: ByteStream, check?: Check): Promise<void>;
 }
+
+type Check = (written: ByteStream) => Promise<void>;
 
 export const standardOutput: Output = {
   isTerminal: stdout.isTTY,
   isHeldUntilEnd: false,
+  replacesFile: false,
   write: writeToStandardOutput,
 };
 
 /**
  * @param path undefined or `-`: standard output
+ * @param mayBeInput whether a file may be the input too, to be replaced in one step
  * @throws KmsPocError Usage: the file can't be written, or is the input
  */
-export async function openOutput(path: string | undefined, input: Input): Promise<Output> {
+export async function openOutput(
+  path: string | undefined,
+  input: Input,
+  mayBeInput: boolean,
+): Promise<Output> {
   if (path === undefined || path === '-') return standardOutput;
   const refuse = (cause: unknown): never => {
     throw usageError(
@@ -59,6 +71,7 @@ export async function openOutput(path: string | undefined, input: Input): Promis
   if (existing?.isDirectory() === true) throw usageError(`${path} is a folder, not a file.`);
   if (
     existing !== undefined &&
+    !(mayBeInput && existing.isFile()) &&
     !existing.isCharacterDevice() && // /dev/null may be both
     input.file?.dev === existing.dev &&
     input.file.ino === existing.ino
@@ -75,8 +88,9 @@ export async function openOutput(path: string | undefined, input: Input): Promis
   return {
     isTerminal: false,
     isHeldUntilEnd: isFile,
+    replacesFile: existing?.isFile() === true,
     write: isFile
-      ? (payload) => replaceFile(target, payload)
+      ? (payload, check) => replaceFile(target, payload, check)
       : (payload) => writeToDevice(target, payload),
   };
 }
@@ -100,7 +114,11 @@ process.on('exit', () => {
   }
 });
 
-async function replaceFile(target: string, payload: ByteStream): Promise<void> {
+async function replaceFile(
+  target: string,
+  payload: ByteStream,
+  check: Check | undefined,
+): Promise<void> {
   const temporaryFile = join(
     dirname(target),
     `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`,
@@ -114,6 +132,7 @@ async function replaceFile(target: string, payload: ByteStream): Promise<void> {
     } finally {
       await handle.close();
     }
+    await check?.(createReadStream(temporaryFile));
     await forFile(target, () => rename(temporaryFile, target));
     temporaryFiles.delete(temporaryFile);
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * What both commands do first: settings, who the message is for, where it comes from and goes to,
- * and which key is meant. All that can be wrong is found here, before a message is asked for.
+ * What the commands do first: settings, which key is meant, who the message is for, where it comes
+ * from and goes to. All that can be wrong is found here, before a message is asked for.
  */
 import { env, stdin } from 'node:process';
 
@@ -15,67 +15,18 @@ import { openOutput, type Output } from './output.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
 import { askUser, isInteractive, type Voice } from './terminal.ts';
 
-export interface Prepared {
-  readonly user: string;
+export interface PreparedKeys {
+  readonly settings: Settings;
   readonly key: KeyReference;
   /** Further keys for each new message, which may open it too. */
   readonly backupKeys: readonly KeyReference[];
   /** Further keys to decrypt with. */
   readonly oldKeys: readonly KeyReference[];
   readonly sources: KeySources;
-  readonly input: Input;
-  readonly output: Output;
 }
 
-/** @throws KmsPocError */
-export async function prepare(args: Arguments, role: Role, voice: Voice): Promise<Prepared> {
-  const { settings, ...keys } = prepareKeys(args, role, voice);
-  if (args.user === undefined && !isInteractive()) {
-    throw usageError('No user is named.', 'Name one: --user NAME.');
-  }
-  const streams = await openStreams(args);
-  return { ...keys, ...streams, user: args.user ?? (await askUser(settings.users)) };
-}
-
-export interface PreparedBatch extends Omit<Prepared, 'user'> {
-  /** @throws KmsPocError Usage, for a user whom the settings don't allow */
-  readonly checkUser: (user: string) => void;
-}
-
-/**
- * The same for `--batch`, where each line may name its user, and nothing is ever asked.
- *
- * @throws KmsPocError
- */
-export async function prepareBatch(
-  args: Arguments,
-  role: Role,
-  voice: Voice,
-): Promise<PreparedBatch> {
-  for (const name of ['json', 'binary', 'hide'] as const) {
-    if (args[name]) {
-      throw usageError(
-        `--batch and --${name} exclude each other.`,
-        'A batch is JSON Lines, in and out: leave one out.',
-      );
-    }
-  }
-  const { settings, ...keys } = prepareKeys(args, role, voice);
-  if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
-    throw usageError(
-      'A batch is not typed in: standard input is a terminal.',
-      'Pipe JSON Lines in, or name a file with --in.',
-    );
-  }
-  const streams = await openStreams(args);
-  return { ...keys, ...streams, checkUser: (user) => checkUser(user, settings.users) };
-}
-
-function prepareKeys(
-  args: Arguments,
-  role: Role,
-  voice: Voice,
-): Pick<Prepared, 'key' | 'backupKeys' | 'oldKeys' | 'sources'> & { readonly settings: Settings } {
+/** @throws KmsPocError Usage */
+export function prepareKeys(args: Arguments, role: Role, voice: Voice): PreparedKeys {
   const settings = loadSettings(args, env);
   if (settings.file?.othersCanRead === true) {
     voice.notice(`others can read ${settings.file.path}: chmod 600 it.`);
@@ -88,9 +39,67 @@ function prepareKeys(
   return { settings, key, backupKeys, oldKeys, sources };
 }
 
-async function openStreams(args: Arguments): Promise<Pick<Prepared, 'input' | 'output'>> {
+/** Where the payload comes from and goes to. */
+export interface Streams {
+  readonly input: Input;
+  readonly output: Output;
+}
+
+export interface StreamOptions {
+  /** Whether the output may be the input's file, to be replaced in one step. */
+  readonly inPlace: boolean;
+}
+
+/**
+ * For one message: its streams, and its user, whom a person is asked for.
+ *
+ * @throws KmsPocError
+ */
+export async function prepareMessage(
+  args: Arguments,
+  settings: Settings,
+  { inPlace }: StreamOptions = { inPlace: false },
+): Promise<Streams & { readonly user: string }> {
+  if (args.user === undefined && !isInteractive()) {
+    throw usageError('No user is named.', 'Name one: --user NAME.');
+  }
+  const streams = await openStreams(args, inPlace);
+  return { ...streams, user: args.user ?? (await askUser(settings.users)) };
+}
+
+/**
+ * The same for `--batch`, where each line may name its user, and nothing is ever asked.
+ *
+ * @throws KmsPocError
+ */
+export async function prepareBatch(
+  args: Arguments,
+  { inPlace }: StreamOptions = { inPlace: false },
+): Promise<Streams> {
+  if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
+    throw usageError(
+      'A batch is not typed in: standard input is a terminal.',
+      'Pipe JSON Lines in, or name a file with --in.',
+    );
+  }
+  return openStreams(args, inPlace);
+}
+
+/** @throws KmsPocError Usage, for what a batch has no use for */
+export function checkBatchArguments(args: Arguments): void {
+  for (const name of ['json', 'binary', 'hide'] as const) {
+    if (args[name]) {
+      throw usageError(
+        `--batch and --${name} exclude each other.`,
+        'A batch is JSON Lines, in and out: leave one out.',
+      );
+    }
+  }
+}
+
+async function openStreams(args: Arguments, inPlace: boolean): Promise<Streams> {
   const input = await openInput(args.in, args.hide);
-  return { input, output: await openOutput(args.out, input) };
+  return { input, output: await openOutput(args.out, input, inPlace) };
 }
 
 const parseList = (setting: Setting | undefined): KeyReference[] =>

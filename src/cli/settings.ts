@@ -42,6 +42,8 @@ export type Role = 'ENCRYPTOR' | 'DECRYPTOR';
 
 export interface Settings {
   readonly keyId: Setting | undefined;
+  /** Where messages are moved to: by default the key for new ones, whatever --key says. */
+  readonly toKey: Setting | undefined;
   /** Further keys that may open each new message. */
   readonly backupKeys: Setting | undefined;
   /** Further keys that may open messages, never used to encrypt. */
@@ -83,22 +85,21 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
     }
     return undefined;
   };
-  const option = (name: 'key' | 'region' | 'profile'): Setting | undefined => {
-    const value = args[name];
-    return value === undefined ? undefined : { value, source: `--${name}` };
-  };
+  const option = (source: string, value: string | undefined): Setting | undefined =>
+    value === undefined ? undefined : { value, source };
 
-  const profile = option('profile');
+  const profile = option('--profile', args.profile);
   const defaultRegion = environment.AWS_DEFAULT_REGION;
   return {
-    keyId: option('key') ?? find('KEY_ID'),
+    keyId: option('--key', args.key) ?? find('KEY_ID'),
+    toKey: option('--to-key', args.toKey) ?? find('KEY_ID'),
     backupKeys: find('BACKUP_KEYS'),
     decryptKeys: find('DECRYPT_KEYS'),
     fallbackRegions: parseRegions(find('FALLBACK_REGIONS')),
     rsaPassphraseFile: find('RSA_PASSPHRASE_FILE'),
     users: parseUsers(find('USERS')),
     region:
-      option('region') ??
+      option('--region', args.region) ??
       find('AWS_REGION') ??
       // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
       (defaultRegion ? { value: defaultRegion, source: 'AWS_DEFAULT_REGION' } : undefined),

@@ -15,13 +15,10 @@ import { decryptMessage, requireUser } from '../envelope/decrypt.ts';
 import { encryptionMaterials } from '../envelope/encrypt.ts';
 import { parseHeader } from '../envelope/header.ts';
 import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
-import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
-import { readCiphertext } from '../formats/base64.ts';
+import { type ExitStatus, exitStatus, isErrorCode, KmsPocError, usageError } from '../errors.ts';
 import { type ByteStream, collectAll, decodeUtf8, streamOf } from '../formats/byte-stream.ts';
 import { formatOf } from '../formats/ciphertext-format.ts';
 import {
-  type Field,
-  findFields,
   type Line,
   type ObjectText,
   parseObject,
@@ -31,8 +28,19 @@ import {
 } from '../formats/json-lines.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import { type EncryptionKey, loadWrappingKey } from '../keys/encryption-keys.ts';
+import {
+  asBuffer,
+  ciphertextOf,
+  errorLine,
+  plaintextOf,
+  refuseFields,
+  userOf,
+  type Users,
+} from './batch-lines.ts';
 import { decryptByKms, type DecryptRequest } from './decrypt.ts';
+import { collectKmsBlob } from './found-ciphertext.ts';
 import { inOrder } from './in-order.ts';
+import { type Move, moveOrOpenBlob, otherMessage } from './reencrypt.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -44,12 +52,8 @@ export const maxCiphertextLineBytes = 24 * mebibyte;
 /** Lines, and so calls of a key's service, at once; and what else waits in memory. */
 const inOrderLimits = { maxPending: 16, maxSize: mebibyte, maxCount: 1024 };
 
-export interface BatchOptions {
+export interface BatchOptions extends Users {
   readonly input: ByteStream;
-  /** For the lines that name none. */
-  readonly defaultUser: string | undefined;
-  /** @throws KmsPocError Usage, for one who may not be named */
-  readonly checkUser: (user: string) => void;
   /** For tests. */
   readonly limits?: DataKeyLimits;
 }
@@ -66,32 +70,114 @@ export interface Batch {
 export function encryptBatch(
   options: BatchOptions & { readonly keys: readonly EncryptionKey[] },
 ): Batch {
-  const { keys, limits = dataKeyLimits } = options;
-  const dataKeys = once(async () =>
-    cachedDataKeys(encryptionMaterials(await Promise.all(keys.map(loadWrappingKey))), limits),
-  );
-  return runBatch(options, maxPlaintextLineBytes, async (object) => {
+  const encrypt = messageEncrypter(options.keys, options.limits);
+  return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, async (object) => {
     const user = userOf(object, options);
     const { field, plaintext } = plaintextOf(object);
     refuseFields(object, ['ciphertext']);
-    const dataKeyFor = await dataKeys();
-    const ciphertext = encryptWhole(await dataKeyFor(user, plaintext.length), plaintext);
+    const ciphertext = await encrypt(user, plaintext);
     return replaceField(object, field, 'ciphertext', ciphertext.toString('base64'));
   });
 }
 
-export function decryptBatch(
-  options: BatchOptions & Pick<DecryptRequest, 'keys' | 'sources' | 'onOtherKey'>,
-): Batch {
-  const { keys, sources, onOtherKey, limits = dataKeyLimits } = options;
+type OpenOptions = Pick<DecryptRequest, 'keys' | 'sources' | 'onOtherKey'>;
+
+export function decryptBatch(options: BatchOptions & OpenOptions): Batch {
+  const openMessage = messageOpener(options, options.limits);
+  const openBlob = async (user: string, ciphertext: Buffer): Promise<Uint8Array> =>
+    collectAll((await decryptByKms({ ...options, user }, streamOf(ciphertext))).plaintext);
+  return runBatch(options, { maxLineBytes: maxCiphertextLineBytes }, async (object) => {
+    const user = userOf(object, options);
+    const { field, ciphertext } = await ciphertextOf(object);
+    refuseFields(object, ['message', 'messageBase64']);
+    const plaintext = await (formatOf(ciphertext) === 'kms'
+      ? openBlob(user, ciphertext)
+      : openMessage(user, ciphertext));
+    const text = decodeUtf8(plaintext);
+    return text === undefined
+      ? replaceField(object, field, 'messageBase64', asBuffer(plaintext).toString('base64'))
+      : replaceField(object, field, 'message', text);
+  });
+}
+
+/**
+ * A line that fails keeps its ciphertext, with the error beside it: the output may take the place
+ * of the input. A line that is no object has no place for an error, so it ends the run.
+ *
+ * @param options.prove whether each new ciphertext is opened before it comes out
+ */
+export function reencryptBatch(options: BatchOptions & Move & { readonly prove: boolean }): Batch {
+  const { oldKeys, newKeys, encryptionKeys, decryptor: sources, prove, limits } = options;
+  const onOtherKey = (): void => undefined; // what a message is moved for
+  const open = messageOpener({ keys: oldKeys, sources, onOtherKey }, limits);
+  const encrypt = messageEncrypter(encryptionKeys, limits);
+  const proofOf = messageOpener({ keys: [...newKeys, ...oldKeys], sources, onOtherKey }, limits);
+
+  const reencrypt = async (user: string, ciphertext: Buffer): Promise<string> => {
+    let plaintext: Uint8Array;
+    if (formatOf(ciphertext) === 'kms') {
+      const opened = await moveOrOpenBlob(
+        options,
+        user,
+        await collectKmsBlob(streamOf(ciphertext)),
+      );
+      if ('prove' in opened) {
+        if (prove) await opened.prove(opened.ciphertextBase64);
+        return opened.ciphertextBase64;
+      }
+      ({ plaintext } = opened);
+    } else {
+      plaintext = await open(user, ciphertext);
+    }
+    const encrypted = await encrypt(user, plaintext);
+    if (prove && !asBuffer(plaintext).equals(await proofOf(user, encrypted))) throw otherMessage();
+    return encrypted.toString('base64');
+  };
+  const rules = { maxLineBytes: maxCiphertextLineBytes, failedLineIsKept: true };
+  return runBatch(options, rules, async (object) => {
+    const user = userOf(object, options);
+    const { field, ciphertext } = await ciphertextOf(object);
+    const value = await reencrypt(user, ciphertext);
+    return hasOurError(object)
+      ? withoutFields(object, ['ciphertext', 'error'], { name: 'ciphertext', value })
+      : replaceField(object, field, 'ciphertext', value);
+  });
+}
+
+/** Whether the line failed in a run before: its error would contradict the new ciphertext. */
+const hasOurError = ({ value: { error } }: ObjectText): boolean =>
+  typeof error === 'object' &&
+  error !== null &&
+  'code' in error &&
+  'message' in error &&
+  isErrorCode(error.code);
+
+/** Encrypts messages that are in memory whole, under data keys that serve many of a user. */
+function messageEncrypter(
+  keys: readonly EncryptionKey[],
+  limits = dataKeyLimits,
+): (user: string, plaintext: Uint8Array) => Promise<Buffer> {
+  const dataKeys = once(async () =>
+    cachedDataKeys(encryptionMaterials(await Promise.all(keys.map(loadWrappingKey))), limits),
+  );
+  return async (user, plaintext) => {
+    const dataKeyFor = await dataKeys();
+    return encryptWhole(await dataKeyFor(user, plaintext.length), plaintext);
+  };
+}
+
+/** Opens AWS Encryption SDK messages that are in memory whole. */
+function messageOpener(
+  { keys, sources, onOtherKey }: OpenOptions,
+  limits = dataKeyLimits,
+): (user: string, ciphertext: Buffer) => Promise<Uint8Array> {
   // Opened once for all lines: a key's file need not be read, nor its passphrase asked, again.
   const unwrappingKeys = keys.map((reference) => {
     const key = unwrappingKey(reference, sources);
     return { ...key, open: once(() => key.open()) };
   });
   const materialsFor = cachedUnwrapping(unwrappingKeys, onOtherKey, limits);
-
-  const decryptEnvelope = async (user: string, ciphertext: Buffer): Promise<Uint8Array> => {
+  return async (user, ciphertext) => {
     const header = parseHeader(ciphertext);
     if (header !== undefined && isPlainFramed(header)) {
       requireUser(header.encryptionContext, user);
@@ -111,28 +197,17 @@ export function decryptBatch(
       }),
     );
   };
-  const decryptBlob = async (user: string, ciphertext: Buffer): Promise<Uint8Array> => {
-    const request = { user, keys, sources, onOtherKey };
-    return collectAll((await decryptByKms(request, streamOf(ciphertext))).plaintext);
-  };
+}
 
-  return runBatch(options, maxCiphertextLineBytes, async (object) => {
-    const user = userOf(object, options);
-    const { field, ciphertext } = await ciphertextOf(object);
-    refuseFields(object, ['message', 'messageBase64']);
-    const plaintext = await (formatOf(ciphertext) === 'kms'
-      ? decryptBlob(user, ciphertext)
-      : decryptEnvelope(user, ciphertext));
-    const text = decodeUtf8(plaintext);
-    return text === undefined
-      ? replaceField(object, field, 'messageBase64', asBuffer(plaintext).toString('base64'))
-      : replaceField(object, field, 'message', text);
-  });
+interface LineRules {
+  readonly maxLineBytes: number;
+  /** Else it goes without the message, which is never beside an error, and the ciphertext. */
+  readonly failedLineIsKept?: boolean;
 }
 
 function runBatch(
   { input }: BatchOptions,
-  maxLineBytes: number,
+  { maxLineBytes, failedLineIsKept = false }: LineRules,
   workOn: (object: ObjectText) => Promise<string>,
 ): Batch {
   const counts: Batch['counts'] = { lines: 0, failed: 0, worstStatus: exitStatus.ok };
@@ -146,7 +221,9 @@ function runBatch(
       return { text: await workOn(object), status: exitStatus.ok };
     } catch (error) {
       if (!(error instanceof KmsPocError) || !isLineStatus(error.status)) throw error;
-      return { text: errorLine(object, error), status: error.status };
+      if (failedLineIsKept && object === undefined) throw error;
+      const without = failedLineIsKept ? [] : ['message', 'messageBase64', 'ciphertext'];
+      return { text: errorLine(object, error, without), status: error.status };
     }
   };
 
@@ -169,15 +246,6 @@ function runBatch(
 const isLineStatus = (status: ExitStatus): boolean =>
   status === exitStatus.usage || status === exitStatus.undecryptable;
 
-/** Never the message, nor the ciphertext that is no use; an `error` that was there gives way. */
-const errorLine = (object: ObjectText | undefined, error: KmsPocError): string => {
-  const { code, message, hint } = error;
-  return withoutFields(object, ['message', 'messageBase64', 'ciphertext', 'error'], {
-    name: 'error',
-    value: { code, message, ...(hint !== undefined && { hint }) },
-  });
-};
-
 const lineTooLong = (number: number, maxBytes: number): KmsPocError =>
   usageError(
     `Line ${number} is longer than ${maxBytes / mebibyte} MiB.`,
@@ -189,91 +257,6 @@ const notAnObject = (number: number): KmsPocError =>
     `Line ${number} is not a JSON object.`,
     'Each line holds one, in UTF-8, with "user" and "message", or "ciphertext" to decrypt.',
   );
-
-/** @throws KmsPocError Usage: the field is there twice, so which one is meant is anyone's guess */
-function fieldOf(object: ObjectText, name: string): Field | undefined {
-  const fields = findFields(object, name);
-  if (fields.length > 1) throw usageError(`This line has the field ${name} more than once.`);
-  return fields[0];
-}
-
-function userOf(object: ObjectText, { defaultUser, checkUser }: BatchOptions): string {
-  if (fieldOf(object, 'user') === undefined) {
-    if (defaultUser !== undefined) return defaultUser;
-    throw usageError(
-      'This line names no user.',
-      'Add "user" to it, or name one for all such lines: --user NAME.',
-    );
-  }
-  const { user } = object.value;
-  if (typeof user !== 'string') throw usageError('The user of this line is not a text.');
-  checkUser(user);
-  return user;
-}
-
-function plaintextOf(object: ObjectText): { field: Field; plaintext: Buffer } {
-  const asText = fieldOf(object, 'message');
-  const asBase64 = fieldOf(object, 'messageBase64');
-  const { message, messageBase64 } = object.value;
-  if (asText !== undefined && asBase64 === undefined) {
-    // Half of a surrogate pair can't be encoded: the bytes of a replacement character would come back.
-    if (typeof message === 'string' && !/\p{Surrogate}/u.test(message)) {
-      return { field: asText, plaintext: Buffer.from(message, 'utf8') };
-    }
-    throw usageError('The message of this line is not a text.', howToGiveBytes);
-  }
-  if (asBase64 !== undefined && asText === undefined) {
-    const plaintext = typeof messageBase64 === 'string' ? exactBase64(messageBase64) : undefined;
-    if (plaintext !== undefined) return { field: asBase64, plaintext };
-    throw usageError('The messageBase64 of this line is not base64.', howToGiveBytes);
-  }
-  throw usageError(
-    asText === undefined
-      ? 'This line has no message.'
-      : 'This line has two messages: message and messageBase64.',
-    'Each line has one of the two.',
-  );
-}
-
-const howToGiveBytes =
-  'A text goes in "message"; other bytes go in "messageBase64", as base64 with its padding.';
-
-async function ciphertextOf(object: ObjectText): Promise<{ field: Field; ciphertext: Buffer }> {
-  const field = fieldOf(object, 'ciphertext');
-  const { ciphertext } = object.value;
-  if (field === undefined) {
-    throw usageError('This line has no ciphertext.', 'It goes in the field "ciphertext".');
-  }
-  if (typeof ciphertext !== 'string')
-    throw usageError('The ciphertext of this line is not a text.');
-  const bytes =
-    exactBase64(ciphertext) ??
-    // As people really paste it, or wrong: this says what.
-    asBuffer(await collectAll((await readCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
-  if (bytes.length === 0) {
-    throw new KmsPocError('NotCiphertext', 'The ciphertext of this line is empty.');
-  }
-  return { field, ciphertext: bytes };
-}
-
-/** The result would have two fields of one name, or a message that was never decrypted. */
-function refuseFields(object: ObjectText, names: readonly string[]): void {
-  const found = names.find((name) => findFields(object, name).length > 0);
-  if (found === undefined) return;
-  throw usageError(
-    `This line has the field ${found} already.`,
-    'That is where the result goes: take it out, or give it another name.',
-  );
-}
-
-/** @returns undefined for what is not base64 as it is written: on one line, padded */
-function exactBase64(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : undefined;
-}
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Calls once, at the first need; all get the same answer, or the same error. */
 function once<Result>(action: () => Promise<Result>): () => Promise<Result> {

@@ -1,21 +1,19 @@
 /**
  * What `kms-decrypt` does: a ciphertext and the keys that may open it in, a plaintext out.
  */
-import { exitStatus, KmsPocError, usageError } from '../errors.ts';
-import { readCiphertext } from '../formats/base64.ts';
-import { type ByteStream, collect, peek, streamOf } from '../formats/byte-stream.ts';
-import {
-  type CiphertextFormat,
-  formatOf,
-  formatPrefixBytes,
-} from '../formats/ciphertext-format.ts';
-import type { KeyReference } from '../keys/key-reference.ts';
+import { KmsPocError, usageError } from '../errors.ts';
+import { type ByteStream, streamOf } from '../formats/byte-stream.ts';
+import type { CiphertextFormat } from '../formats/ciphertext-format.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
+import type { AwsKeyReference, KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import { openAwsKey } from '../keys/opened-keys.ts';
-
-/** What KMS `Decrypt` takes: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html */
-const maxKmsCiphertextBytes = 6144;
+import {
+  asCutPaste,
+  collectKmsBlob,
+  findCiphertext,
+  type FoundCiphertext,
+} from './found-ciphertext.ts';
 
 export interface DecryptRequest {
   readonly user: string;
@@ -46,23 +44,19 @@ export interface Decrypted {
 
 /** @throws KmsPocError */
 export async function decrypt(request: DecryptRequest): Promise<Decrypted> {
-  const { bytes, base64Characters } = await readCiphertext(request.input);
+  const found = await findCiphertext(request.input);
+  return decryptFound(request, found);
+}
+
+/** @throws KmsPocError */
+export async function decryptFound(
+  request: Omit<DecryptRequest, 'input'>,
+  { format, ciphertext, base64Characters }: FoundCiphertext,
+): Promise<Decrypted> {
   try {
-    const { start, whole } = await peek(bytes, formatPrefixBytes);
-    if (start.length === 0) {
-      throw new KmsPocError('NotCiphertext', 'There is no message to decrypt: the input is empty.');
-    }
-    const format = formatOf(start);
-    if (format === undefined) {
-      throw new KmsPocError(
-        'NotCiphertext',
-        'This is not an encrypted message, or its beginning is damaged.',
-        'Copy all of it, as kms-encrypt printed it.',
-      );
-    }
     const decrypted = await (format === 'kms'
-      ? decryptByKms(request, whole)
-      : decryptEnvelope(request, whole));
+      ? decryptByKms(request, ciphertext)
+      : decryptEnvelope(request, ciphertext));
     return { ...decrypted, plaintext: explainCutPaste(decrypted.plaintext, base64Characters) };
   } catch (error) {
     throw asCutPaste(error, base64Characters());
@@ -74,41 +68,47 @@ export async function decryptByKms(
   { user, keys, sources, onOtherKey }: Omit<DecryptRequest, 'input' | 'outputHeldUntilEnd'>,
   ciphertext: ByteStream,
 ): Promise<Decrypted> {
-  // All of it first: what is wrong with it comes before what is wrong with the keys.
-  const { bytes, length } = await collect(ciphertext, maxKmsCiphertextBytes);
-  if (bytes === undefined) {
-    throw new KmsPocError(
-      'NotCiphertext',
-      `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
-      'Copy all of it, as kms-encrypt printed it.',
-    );
-  }
-  const awsKeys = keys.filter((key) => key.kind === 'aws');
-  if (awsKeys.length === 0) {
-    throw usageError(
-      'This message was encrypted by AWS KMS, and no key of AWS KMS is set.',
-      'Set KEY_ID in .env or the environment, or name the key: --key alias/NAME, its id or ARN.',
-    );
-  }
-  const ciphertextBase64 = Buffer.from(bytes).toString('base64');
+  const ciphertextBase64 = await collectKmsBlob(ciphertext);
+  return tryKmsKeys(keys, async (reference, failures) => {
+    const { keyId, kms } = await openAwsKey(reference, sources);
+    const { plaintext, keyArn } = await kms.decrypt(keyId, user, ciphertextBase64);
+    if (reference !== keys[0]) onOtherKey(keyArn, failures);
+    return { plaintext: streamOf(plaintext), format: 'kms', key: () => keyArn };
+  });
+}
+
+/**
+ * Tries the keys of KMS one after the other: a blob doesn't tell us which one made it. If it is
+ * none, the first one's error explains most.
+ *
+ * @param attempt is given the failures of the keys before it
+ * @throws KmsPocError
+ */
+export async function tryKmsKeys<Result>(
+  keys: readonly KeyReference[],
+  attempt: (key: AwsKeyReference, failures: readonly KmsPocError[]) => Promise<Result>,
+): Promise<Result> {
   const failures: KmsPocError[] = [];
-  // A blob doesn't tell us which key made it: if it is none, the first one's error explains most.
-  for (const reference of awsKeys) {
+  for (const key of keys) {
+    if (key.kind !== 'aws') continue;
     try {
-      const { keyId, kms } = await openAwsKey(reference, sources);
-      const { plaintext, keyArn } = await kms.decrypt(keyId, user, ciphertextBase64);
-      if (reference !== keys[0]) onOtherKey(keyArn, failures);
-      return { plaintext: streamOf(plaintext), format: 'kms', key: () => keyArn };
+      return await attempt(key, failures);
     } catch (error) {
       if (!(error instanceof KmsPocError)) throw error;
       failures.push(error);
     }
   }
-  throw failures[0] ?? new Error('no key was tried');
+  throw (
+    failures[0] ??
+    usageError(
+      'This message was encrypted by AWS KMS, and no key of AWS KMS is set.',
+      'Set KEY_ID in .env or the environment, or name the key: --key alias/NAME, its id or ARN.',
+    )
+  );
 }
 
 async function decryptEnvelope(
-  { user, keys, sources, outputHeldUntilEnd, onOtherKey }: DecryptRequest,
+  { user, keys, sources, outputHeldUntilEnd, onOtherKey }: Omit<DecryptRequest, 'input'>,
   ciphertext: ByteStream,
 ): Promise<Decrypted> {
   const { decryptMessage } = await import('../envelope/decrypt.ts');
@@ -127,25 +127,6 @@ async function decryptEnvelope(
     format: 'aws-encryption-sdk',
     key: () => openedWith,
   };
-}
-
-/**
- * The lengths at which a terminal cuts a pasted line that is read in its own line mode: on Linux
- * and on macOS.
- */
-const cutPasteCharacters = [4095, 1024];
-
-/** @returns the error, with the likely reason where a terminal cut the paste on its way here */
-function asCutPaste(error: unknown, base64Characters: number | undefined): unknown {
-  if (!(error instanceof KmsPocError) || error.status !== exitStatus.undecryptable) return error;
-  if (base64Characters === undefined || !cutPasteCharacters.includes(base64Characters))
-    return error;
-  return new KmsPocError(
-    'NotCiphertext',
-    `This message is not complete: it has ${base64Characters} characters, which is where a terminal cuts a pasted line.`,
-    'Paste it at the prompt of kms-decrypt, or put it in a file: --in FILE.',
-    { cause: error },
-  );
 }
 
 async function* explainCutPaste(

@@ -15,6 +15,20 @@ export type EncryptionKey =
       readonly load: () => Promise<WrappingKey>;
     };
 
+/** The keys of one message. */
+export type EncryptionKeys = readonly [EncryptionKey, ...EncryptionKey[]];
+
+/** @throws KmsPocError, as `openEncryptionKey` */
+export async function openEncryptionKeys(
+  [first, ...others]: readonly [KeyReference, ...KeyReference[]],
+  sources: KeySources,
+): Promise<EncryptionKeys> {
+  // One after the other: two could ask for a passphrase.
+  const keys: [EncryptionKey, ...EncryptionKey[]] = [await openEncryptionKey(first, sources)];
+  for (const other of others) keys.push(await openEncryptionKey(other, sources));
+  return keys;
+}
+
 /**
  * All that can fail before the message is there fails here, so that nobody types it in vain.
  *

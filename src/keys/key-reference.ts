@@ -59,6 +59,12 @@ export function parseKeyReference(text: string, source: string): KeyReference {
   throw usageError(`${source} is not a key that this program knows.`, howToNameAKey);
 }
 
+/** Whether two texts name a key in the same way. An alias and an ARN may still be one key. */
+export const isSameReference = (one: KeyReference, other: KeyReference): boolean =>
+  one.kind === 'aws'
+    ? other.kind === 'aws' && one.keyId === other.keyId
+    : other.kind === one.kind && other.file === one.file;
+
 /** A comma-separated list of key references; empty entries and spaces around them don't count. */
 export function parseKeyReferences(text: string, source: string): KeyReference[] {
   return text

@@ -35,6 +35,7 @@ async function refusal(argv: string[], command: CommandName = 'kms-encrypt'): Pr
 const nothing: Arguments = {
   user: undefined,
   key: undefined,
+  toKey: undefined,
   in: undefined,
   out: undefined,
   hide: false,

@@ -16,6 +16,7 @@ import { awsAnswer, type FaultProxy, startFaultProxy } from '../support/fault-pr
 const noArguments: Arguments = {
   user: undefined,
   key: undefined,
+  toKey: undefined,
   in: undefined,
   out: undefined,
   hide: false,

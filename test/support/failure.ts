@@ -15,7 +15,7 @@ type Options = NonNullable<Parameters<typeof run>[2]>;
 
 /** Runs a command that must fail, with --json, and reads its error. */
 export async function failureOf(
-  command: 'kms-encrypt' | 'kms-decrypt',
+  command: 'kms-encrypt' | 'kms-decrypt' | 'kms-reencrypt',
   args: string[],
   options: Options = {},
 ): Promise<Failure> {
@@ -34,11 +34,11 @@ export function readFailure(finished: Finished): Failure {
   const { error, ...rest } = JSON.parse(last) as { error: Omit<Failure, 'status' | 'notices'> };
   assert.deepEqual(Object.keys(rest), []);
   for (const line of lines) {
-    assert.match(line, /^kms-(?:en|de)crypt: /, 'all else is a notice: no stack, no source');
+    assert.match(line, /^kms-[a-z]+: /, 'all else is a notice: no stack, no source');
   }
   checkLine(error.message);
   if (error.hint !== undefined) checkLine(error.hint);
-  const notices = lines.map((line) => line.replace(/^kms-(?:en|de)crypt: /, ''));
+  const notices = lines.map((line) => line.replace(/^kms-[a-z]+: /, ''));
   return { ...error, hint: error.hint, status, notices };
 }
 

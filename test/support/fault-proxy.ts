@@ -87,11 +87,12 @@ export interface FaultProxy {
   count: (operation?: string, region?: string) => number;
   /**
    * From now on requests meet this fault, for one operation and Region or all, so many times or
-   * always. Of several, each request meets the first that is not used up.
+   * always, and after so many that are spared. Of several, each request meets the first that is
+   * not used up.
    */
   fault: (
     fault: Fault,
-    options?: { operation?: string | undefined; region?: string; times?: number },
+    options?: { operation?: string | undefined; region?: string; times?: number; after?: number },
   ) => void;
   /** Forgets all faults and requests. */
   reset: () => void;
@@ -115,6 +116,7 @@ export async function startFaultProxy({
     operation: string | undefined;
     region: string | undefined;
     left: number;
+    spared: number;
   }[] = [];
 
   const nextFault = ({ operation, region }: SeenRequest): Fault | undefined => {
@@ -125,6 +127,10 @@ export async function startFaultProxy({
         (entry.region ?? region) === region,
     );
     if (next === undefined) return undefined;
+    if (next.spared > 0) {
+      next.spared -= 1;
+      return undefined;
+    }
     next.left -= 1;
     return next.fault;
   };
@@ -189,8 +195,8 @@ export async function startFaultProxy({
     arrival: async (operation) => {
       while (count(operation) === 0) await once(arrivals, 'request');
     },
-    fault: (fault, { operation, region, times = Infinity } = {}) => {
-      faults.push({ fault, operation, region, left: times });
+    fault: (fault, { operation, region, times = Infinity, after = 0 } = {}) => {
+      faults.push({ fault, operation, region, left: times, spared: after });
     },
     reset: () => {
       faults.length = 0;

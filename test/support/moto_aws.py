@@ -6,7 +6,7 @@ Listens on 127.0.0.1, on a free port when none is given, and prints the port on 
 once it is listening. Ends when its standard input does: no emulator outlives the tests that
 started it, however they ended.
 
-Mended: the ids of multi-Region keys, and their replicas. Added: AWS::IAM::Group, AWS::SecretsManager::Secret,
+Mended: the ids of multi-Region keys, and their replicas; ReEncrypt looks at SourceKeyId. Added: AWS::IAM::Group, AWS::SecretsManager::Secret,
 AWS::KMS::ReplicaKey, the properties and updates of AWS::KMS::Key, and change sets (`aws
 cloudformation deploy`) that publish outputs and exports, roll back when they fail, and refuse to be
 empty, as AWS's do.
@@ -22,6 +22,7 @@ from moto.cloudformation import models as cloudformation, parsing
 from moto.cloudformation.parsing import ResourceMap
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
+from moto.core.exceptions import JsonRESTError
 from moto.iam.models import User, iam_backends
 from moto.kms import models as kms_models
 from moto.kms.exceptions import AlreadyExistsException
@@ -78,6 +79,24 @@ def replicate_key(self, key_id, replica_region):
 
 
 KmsBackend.replicate_key = replicate_key
+
+
+# --- KMS: ReEncrypt --------------------------------------------------------------------------------
+# moto moves a message of any key, whatever SourceKeyId says.
+re_encrypt = KmsResponse.re_encrypt
+
+
+def re_encrypt_from_source(self):
+    answer = re_encrypt(self)
+    source = self._get_param("SourceKeyId")
+    if source is not None:
+        key_id = self.kms_backend.any_id_to_key_id(source)
+        if json.loads(answer)["SourceKeyId"].split("/")[-1] != key_id:
+            raise JsonRESTError("IncorrectKeyException", "")
+    return answer
+
+
+KmsResponse.re_encrypt = re_encrypt_from_source
 
 
 # --- AWS::KMS::Key, AWS::KMS::ReplicaKey ----------------------------------------------------------

@@ -1,0 +1,37 @@
+/** From settings to what moves messages: from which keys to which, with whose credentials. */
+import type { Move } from '../commands/reencrypt.ts';
+import { usageError } from '../errors.ts';
+import { openEncryptionKeys } from '../keys/encryption-keys.ts';
+import { isSameReference, parseKeyReference } from '../keys/key-reference.ts';
+import { createKeySources } from './key-sources.ts';
+import type { PreparedKeys } from './prepare.ts';
+import type { Voice } from './terminal.ts';
+
+/**
+ * @param prepared with the decryptor's credentials
+ * @throws KmsPocError
+ */
+export async function prepareMove(prepared: PreparedKeys, voice: Voice): Promise<Move> {
+  const { settings, key, backupKeys, oldKeys, sources } = prepared;
+  if (settings.toKey === undefined) {
+    throw usageError(
+      'No key is set to move messages to.',
+      'Name it: --to-key KEY, or KEY_ID in the settings.',
+    );
+  }
+  const newKey = parseKeyReference(settings.toKey.value, settings.toKey.source);
+  const newKeys = [newKey, ...backupKeys] as const;
+  const known = [key, ...backupKeys, ...oldKeys];
+  return {
+    // The new key among them: what was moved already must not stop a second run.
+    oldKeys: known.some((each) => isSameReference(each, newKey)) ? known : [...known, newKey],
+    newKeys,
+    encryptionKeys: await openEncryptionKeys(
+      newKeys,
+      createKeySources(settings, 'ENCRYPTOR', voice),
+    ),
+    decryptor: sources,
+    // In another Region a move would be none within KMS; it can wait until the Region is back.
+    mover: createKeySources({ ...settings, fallbackRegions: [] }, undefined, voice),
+  };
+}
