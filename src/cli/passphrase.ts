@@ -1,7 +1,6 @@
 /** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
-import { readFile } from 'node:fs/promises';
-
 import { usageError } from '../errors.ts';
+import { readSmallFile } from '../keys/small-file.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
 import { isInteractive } from './terminal.ts';
@@ -17,7 +16,7 @@ export async function readPassphrase(
 ): Promise<Uint8Array> {
   if (passphraseFile !== undefined) {
     try {
-      const content = await readFile(passphraseFile.value);
+      const content = await readSmallFile(passphraseFile.value);
       const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
       return end === -1 ? content : content.subarray(0, end);
     } catch (cause) {

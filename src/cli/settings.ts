@@ -2,12 +2,13 @@
  * Settings: what the command line says, else the environment, else the settings file (`.env`).
  * The file is parsed, never run, and only the names below are taken from it.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 
 import { parse } from 'dotenv';
 
 import { usageError } from '../errors.ts';
+import { readSmallFileSync } from '../keys/small-file.ts';
 import type { Arguments } from './arguments.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
@@ -119,7 +120,7 @@ interface SettingsFile {
 function readSettingsFile(given: string | undefined): SettingsFile | undefined {
   const path = given ?? '.env';
   try {
-    const values = parse(readFileSync(path));
+    const values = parse(readSmallFileSync(path));
     return { path, values, othersCanRead: (statSync(path).mode & 0o077) !== 0 };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;

@@ -3,10 +3,11 @@
  * no account, and protects as well as the file is protected.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { KmsPocError } from '../errors.ts';
+import { readSmallFile } from './small-file.ts';
 
 export interface LocalKey {
   readonly file: string;
@@ -26,7 +27,7 @@ const keyLength = 32;
 export async function readLocalKey(file: string): Promise<LocalKey | undefined> {
   let content: Buffer;
   try {
-    content = await readFile(file);
+    content = await readSmallFile(file);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
     if (code === 'ENOENT') return undefined;

@@ -3,9 +3,10 @@
  * offline, or in any key service that decrypts RSA-OAEP.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 
 import { KmsPocError } from '../errors.ts';
+import { readSmallFile } from './small-file.ts';
 
 export interface RsaKey {
   readonly file: string;
@@ -58,7 +59,7 @@ export const privateKeyMissing = (file: string): KmsPocError =>
 
 async function readPem(file: string): Promise<Buffer> {
   try {
-    return await readFile(file);
+    return await readSmallFile(file);
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
     throw new KmsPocError(
