@@ -48,18 +48,7 @@ export interface Decrypted {
 export async function decrypt(request: DecryptRequest): Promise<Decrypted> {
   const { bytes, base64Characters } = await readCiphertext(request.input);
   try {
-    const { start, whole } = await peek(bytes, formatPrefixBytes);
-    if (start.length === 0) {
-      throw new KmsPocError('NotCiphertext', 'There is no message to decrypt: the input is empty.');
-    }
-    const format = formatOf(start);
-    if (format === undefined) {
-      throw new KmsPocError(
-        'NotCiphertext',
-        'This is not an encrypted message, or its beginning is damaged.',
-        'Copy all of it, as kms-encrypt printed it.',
-      );
-    }
+    const { format, whole } = await recognize(bytes);
     const decrypted = await (format === 'kms'
       ? decryptByKms(request, whole)
       : decryptEnvelope(request, whole));
@@ -69,20 +58,36 @@ export async function decrypt(request: DecryptRequest): Promise<Decrypted> {
   }
 }
 
+/**
+ * Tells by the first bytes what a ciphertext is.
+ *
+ * @throws KmsPocError NotCiphertext
+ */
+export async function recognize(
+  ciphertext: ByteStream,
+): Promise<{ readonly format: CiphertextFormat; readonly whole: ByteStream }> {
+  const { start, whole } = await peek(ciphertext, formatPrefixBytes);
+  if (start.length === 0) {
+    throw new KmsPocError('NotCiphertext', 'There is no encrypted message: the input is empty.');
+  }
+  const format = formatOf(start);
+  if (format === undefined) {
+    throw new KmsPocError(
+      'NotCiphertext',
+      'This is not an encrypted message, or its beginning is damaged.',
+      'Copy all of it, as kms-encrypt printed it.',
+    );
+  }
+  return { format, whole };
+}
+
 /** @throws KmsPocError */
 export async function decryptByKms(
   { user, keys, sources, onOtherKey }: Omit<DecryptRequest, 'input' | 'outputHeldUntilEnd'>,
   ciphertext: ByteStream,
 ): Promise<Decrypted> {
   // All of it first: what is wrong with it comes before what is wrong with the keys.
-  const { bytes, length } = await collect(ciphertext, maxKmsCiphertextBytes);
-  if (bytes === undefined) {
-    throw new KmsPocError(
-      'NotCiphertext',
-      `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
-      'Copy all of it, as kms-encrypt printed it.',
-    );
-  }
+  const bytes = await collectBlob(ciphertext);
   const awsKeys = keys.filter((key) => key.kind === 'aws');
   if (awsKeys.length === 0) {
     throw usageError(
@@ -105,6 +110,21 @@ export async function decryptByKms(
     }
   }
   throw failures[0] ?? new Error('no key was tried');
+}
+
+/**
+ * All of what is taken for a blob of AWS KMS.
+ *
+ * @throws KmsPocError NotCiphertext: it is longer than any
+ */
+export async function collectBlob(ciphertext: ByteStream): Promise<Uint8Array> {
+  const { bytes, length } = await collect(ciphertext, maxKmsCiphertextBytes);
+  if (bytes !== undefined) return bytes;
+  throw new KmsPocError(
+    'NotCiphertext',
+    `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
+    'Copy all of it, as kms-encrypt printed it.',
+  );
 }
 
 async function decryptEnvelope(
@@ -136,7 +156,7 @@ async function decryptEnvelope(
 const cutPasteCharacters = [4095, 1024];
 
 /** @returns the error, with the likely reason where a terminal cut the paste on its way here */
-function asCutPaste(error: unknown, base64Characters: number | undefined): unknown {
+export function asCutPaste(error: unknown, base64Characters: number | undefined): unknown {
   if (!(error instanceof KmsPocError) || error.status !== exitStatus.undecryptable) return error;
   if (base64Characters === undefined || !cutPasteCharacters.includes(base64Characters))
     return error;
