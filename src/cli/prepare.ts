@@ -88,7 +88,8 @@ function prepareKeys(
   return { settings, key, backupKeys, oldKeys, sources };
 }
 
-async function openStreams(args: Arguments): Promise<Pick<Prepared, 'input' | 'output'>> {
+/** @throws KmsPocError Usage */
+export async function openStreams(args: Arguments): Promise<Pick<Prepared, 'input' | 'output'>> {
   const input = await openInput(args.in, args.hide);
   return { input, output: await openOutput(args.out, input) };
 }

@@ -40,6 +40,7 @@ const nothing: Arguments = {
   hide: false,
   binary: false,
   batch: false,
+  inspect: false,
   json: false,
   region: undefined,
   profile: undefined,
@@ -75,6 +76,7 @@ describe('what is read', () => {
       hide: true,
       binary: true,
       batch: true,
+      inspect: false,
       json: true,
       region: 'eu-central-1',
       profile: 'p',
@@ -152,6 +154,11 @@ describe('what is refused', () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'There is no option --binary.');
   });
 
+  test('--inspect, where there is no ciphertext yet', async () => {
+    assert.equal(await refusal(['--inspect']), 'There is no option --inspect.');
+    assert.equal((await parsed(['--inspect'], 'kms-decrypt')).inspect, true);
+  });
+
   test('a message as an argument, and without repeating any of it', async () => {
     const messages = [
       'this is a secret',
@@ -179,7 +186,7 @@ describe('help and version', () => {
       assert.match(help, new RegExp(`^${command} \\[options\\]\n`));
       const names = Object.keys(nothing).map((name) => (name === 'envFile' ? 'env-file' : name));
       const missing = names.filter((name) => !help.includes(` --${name} `));
-      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : []);
+      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : ['inspect']);
       assert.match(help, /\n$/);
       for (const line of help.split('\n')) assert.match(line, /^[\x20-\x7e]{0,80}$/);
     }

@@ -21,6 +21,7 @@ const noArguments: Arguments = {
   hide: false,
   binary: false,
   batch: false,
+  inspect: false,
   json: false,
   region: undefined,
   profile: undefined,
