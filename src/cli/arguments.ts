@@ -16,6 +16,7 @@ export interface Arguments {
   readonly hide: boolean;
   readonly binary: boolean;
   readonly batch: boolean;
+  readonly inspect: boolean;
   readonly json: boolean;
   readonly region: string | undefined;
   readonly profile: string | undefined;
@@ -78,11 +79,16 @@ const commands = {
   },
   'kms-decrypt': {
     description: 'Decrypts a message, for the user it was encrypted for.',
-    options: { ...commonOptions, hide: flag("don't show the ciphertext while it is typed") },
+    options: {
+      ...commonOptions,
+      hide: flag("don't show the ciphertext while it is typed"),
+      inspect: flag('say what a ciphertext is, without decrypting it: no user, no key, no call'),
+    },
     examples: [
       ['kms-decrypt', 'choose a user, paste a message'],
       ['kms-decrypt -u alice < secret.b64 > secret.txt', 'in a script'],
       ['kms-decrypt --batch < encrypted.jsonl > messages.jsonl', 'many messages'],
+      ['kms-decrypt --inspect < secret.b64', 'what is it, and which keys open it?'],
     ],
   },
   'kms-reencrypt': {
@@ -242,6 +248,7 @@ export async function parseArguments(
     hide: isSet('hide'),
     binary: isSet('binary'),
     batch: isSet('batch'),
+    inspect: isSet('inspect'),
     json: isSet('json'),
     region: given('region'),
     profile: given('profile'),

@@ -9,6 +9,11 @@ import { showLabel } from './terminal.ts';
 import { visibleText } from './visible-text.ts';
 
 export const decryptCommand: Command = async (args, voice) => {
+  if (args.inspect) {
+    const { inspectCommand } = await import('./inspect-command.ts');
+    await inspectCommand(args);
+    return;
+  }
   if (args.batch) {
     const { decryptBatchCommand } = await import('./batch-command.ts');
     await decryptBatchCommand(args, voice);

@@ -19,6 +19,7 @@ import process, { stdout } from 'node:process';
 import { KmsPocError, usageError } from '../errors.ts';
 import { type ByteStream, collect, streamOf } from '../formats/byte-stream.ts';
 import type { Input } from './input.ts';
+import { visibleJson } from './visible-text.ts';
 
 export interface Output {
   readonly isTerminal: boolean;
@@ -223,5 +224,6 @@ export async function collectWhole(payload: ByteStream, purpose: string): Promis
   return bytes;
 }
 
+/** One line of JSON that can't drive a terminal. */
 export const jsonLine = (value: object): ByteStream =>
-  streamOf(Buffer.from(`${JSON.stringify(value)}\n`));
+  streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));

@@ -97,7 +97,8 @@ export function checkBatchArguments(args: Arguments): void {
   }
 }
 
-async function openStreams(args: Arguments, inPlace: boolean): Promise<Streams> {
+/** @throws KmsPocError Usage */
+export async function openStreams(args: Arguments, inPlace = false): Promise<Streams> {
   const input = await openInput(args.in, args.hide);
   return { input, output: await openOutput(args.out, input, inPlace) };
 }

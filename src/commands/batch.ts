@@ -122,8 +122,8 @@ export function reencryptBatch(options: BatchOptions & Move & { readonly prove: 
         await collectKmsBlob(streamOf(ciphertext)),
       );
       if ('prove' in opened) {
-        if (prove) await opened.prove(opened.ciphertextBase64);
-        return opened.ciphertextBase64;
+        if (prove) await opened.prove(opened.blob);
+        return opened.blob.toString('base64');
       }
       ({ plaintext } = opened);
     } else {

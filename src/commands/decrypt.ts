@@ -68,7 +68,7 @@ export async function decryptByKms(
   { user, keys, sources, onOtherKey }: Omit<DecryptRequest, 'input' | 'outputHeldUntilEnd'>,
   ciphertext: ByteStream,
 ): Promise<Decrypted> {
-  const ciphertextBase64 = await collectKmsBlob(ciphertext);
+  const ciphertextBase64 = (await collectKmsBlob(ciphertext)).toString('base64');
   return tryKmsKeys(keys, async (reference, failures) => {
     const { keyId, kms } = await openAwsKey(reference, sources);
     const { plaintext, keyArn } = await kms.decrypt(keyId, user, ciphertextBase64);

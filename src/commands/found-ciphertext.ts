@@ -25,7 +25,7 @@ export async function findCiphertext(input: ByteStream): Promise<FoundCiphertext
   try {
     const { start, whole } = await peek(bytes, formatPrefixBytes);
     if (start.length === 0) {
-      throw new KmsPocError('NotCiphertext', 'There is no message to decrypt: the input is empty.');
+      throw new KmsPocError('NotCiphertext', 'There is no encrypted message: the input is empty.');
     }
     const format = formatOf(start);
     if (format === undefined) {
@@ -48,19 +48,16 @@ const maxKmsCiphertextBytes = 6144;
  * All of a ciphertext that is taken for a KMS blob: what is wrong with it comes before what is
  * wrong with the keys.
  *
- * @returns base64
  * @throws KmsPocError NotCiphertext: it is too long for one
  */
-export async function collectKmsBlob(ciphertext: ByteStream): Promise<string> {
+export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
   const { bytes, length } = await collect(ciphertext, maxKmsCiphertextBytes);
-  if (bytes === undefined) {
-    throw new KmsPocError(
-      'NotCiphertext',
-      `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
-      'Copy all of it, as kms-encrypt printed it.',
-    );
-  }
-  return Buffer.from(bytes).toString('base64');
+  if (bytes !== undefined) return Buffer.from(bytes);
+  throw new KmsPocError(
+    'NotCiphertext',
+    `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
+    'Copy all of it, as kms-encrypt printed it.',
+  );
 }
 
 /**

@@ -62,10 +62,9 @@ export async function reencrypt(request: ReencryptRequest): Promise<Reencrypted>
       throw asCutPaste(error, found.base64Characters());
     }
     if ('prove' in opened) {
-      const { ciphertextBase64, keyArn, prove } = opened;
-      const ciphertext = streamOf(Buffer.from(ciphertextBase64, 'base64'));
+      const { blob, keyArn, prove } = opened;
       return {
-        ...{ ciphertext, format: 'kms', key: keyArn, cameAsBytes },
+        ...{ ciphertext: streamOf(blob), format: 'kms', key: keyArn, cameAsBytes },
         prove: async (written) =>
           prove(await collectKmsBlob((await findCiphertext(written)).ciphertext)),
       };
@@ -100,28 +99,25 @@ interface OpenedBlob {
 }
 
 interface MovedBlob {
-  readonly ciphertextBase64: string;
+  readonly blob: Buffer;
   readonly keyArn: string;
   /**
    * Has KMS open a blob with the new key, for the user, and encrypt it there once more: the proof
    * that KMS can give without giving the plaintext.
-   *
-   * @param blob in base64
    */
-  readonly prove: (blob: string) => Promise<void>;
+  readonly prove: (blob: Buffer) => Promise<void>;
 }
 
 /**
  * Moves a KMS blob within KMS, so that no plaintext leaves it, where the new key is one of KMS
  * alone and in the Region of the old one. Else opens it.
  *
- * @param blob in base64
  * @throws KmsPocError
  */
 export function moveOrOpenBlob(
   { oldKeys, newKeys, decryptor, mover }: Move,
   user: string,
-  blob: string,
+  blob: Buffer,
 ): Promise<MovedBlob | OpenedBlob> {
   const [newKey, ...others] = newKeys;
   return tryKmsKeys(oldKeys, async (oldKey) => {
@@ -129,15 +125,19 @@ export function moveOrOpenBlob(
       const { keyId, kms } = await openAwsKey(oldKey, mover);
       const to = await openAwsKey(newKey, mover);
       if (kms.region === to.kms.region) {
-        const moved = await kms.reEncrypt(keyId, user, blob, to.keyId);
-        const prove = async (newBlob: string): Promise<void> => {
-          await kms.reEncrypt(to.keyId, user, newBlob, to.keyId);
+        const moved = await kms.reEncrypt(keyId, user, blob.toString('base64'), to.keyId);
+        const prove = async (newBlob: Buffer): Promise<void> => {
+          await kms.reEncrypt(to.keyId, user, newBlob.toString('base64'), to.keyId);
         };
-        return { ...moved, prove };
+        return {
+          blob: Buffer.from(moved.ciphertextBase64, 'base64'),
+          keyArn: moved.keyArn,
+          prove,
+        };
       }
     }
     const { keyId, kms } = await openAwsKey(oldKey, decryptor);
-    return { plaintext: (await kms.decrypt(keyId, user, blob)).plaintext };
+    return { plaintext: (await kms.decrypt(keyId, user, blob.toString('base64'))).plaintext };
   });
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@aws-crypto/material-management-node';
 import { KmsPocError, usageError } from '../errors.ts';
 import { byteReader } from './byte-reader.ts';
-import { bodyPieces, requireFrameLength } from './frames.ts';
+import { bodyPieces, type BodySize, requireBodyLength, requireFrameLength } from './frames.ts';
 import { printableKeys, readHeader, type EnvelopeHeader } from './header.ts';
 import { maxEncryptedDataKeys, maxUnverifiedBytes, mebibyte } from './limits.ts';
 import { joinSmall, throughStream } from './through-stream.ts';
@@ -90,7 +90,7 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
 }
 
 /** Everything that can go wrong in the cryptography is one error with one text: no oracle. */
-const cannotDecrypt = (cause: unknown): KmsPocError =>
+export const cannotDecrypt = (cause: unknown): KmsPocError =>
   new KmsPocError(
     'CannotDecrypt',
     'The ciphertext was changed or damaged: it can not be decrypted.',
@@ -144,6 +144,40 @@ export const requireUser = (
     'Only the user whom a message was encrypted for can decrypt it.',
   );
 };
+
+const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
+  const { user } = encryptionContext;
+  if (user !== undefined && !showableUser.test(user)) {
+    throw new KmsPocError(
+      'WrongUser',
+      'This message is for a user whose name --user does not take.',
+      'Open it with the tool that wrote it.',
+    );
+  }
+  requireUser(encryptionContext, user ?? '');
+};
+
+const requireUnframedLength = ({ contentType }: EnvelopeHeader, body: BodySize): void => {
+  if (contentType === 'single-block') requireBodyLength({ contentLength: body.plaintextBytes });
+};
+
+/**
+ * What `decryptMessage` refuses a message for, whichever user and keys are given.
+ *
+ * @param body as its frames announce it
+ */
+export const refusalsOf = (header: EnvelopeHeader, body: BodySize): KmsPocError[] =>
+  [requireCommitment, requireFrameLength, requireAnyUser, requireUnframedLength].flatMap(
+    (requirement) => {
+      try {
+        requirement(header, body);
+        return [];
+      } catch (error) {
+        if (error instanceof KmsPocError) return [error];
+        throw error;
+      }
+    },
+  );
 
 /**
  * Asks the keys that the header names, and no others, for the message's data key.

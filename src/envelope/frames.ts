@@ -2,6 +2,7 @@
 import { decodeBodyHeader, type BodyHeader } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
 import type { ByteReader } from './byte-reader.ts';
+import { garbageCollector } from './garbage.ts';
 import { cutMessage, type EnvelopeHeader } from './header.ts';
 import { maxUnverifiedBytes } from './limits.ts';
 
@@ -20,12 +21,16 @@ const maxFrameHeaderBytes = 4 + 4 + 12 + 4;
  *
  * @param reader behind the header
  * @param cannotDecrypt makes the error for frames that make no sense
- * @throws KmsPocError NotCiphertext (cut, or goes on after its end), Unsupported, or cannotDecrypt's
+ * @param onFrame told of each frame when its header was read, before any of it comes out; what it
+ *   throws ends the walk
+ * @throws KmsPocError NotCiphertext (cut, or goes on after its end), or cannotDecrypt's; what
+ *   onFrame throws: Unsupported, when not given
  */
 export async function* bodyPieces(
   reader: ByteReader,
   header: EnvelopeHeader,
   cannotDecrypt: (cause: unknown) => KmsPocError,
+  onFrame: (frame: BodyHeader) => void = requireBodyLength,
 ): AsyncGenerator<Buffer> {
   for (;;) {
     const front = await reader.peek(maxFrameHeaderBytes);
@@ -34,6 +39,7 @@ export async function* bodyPieces(
     let wholeFrames = 0;
     let frame = frameAt(front, wholeFrames, header, cannotDecrypt);
     while (frame !== undefined && !frame.isFinalFrame && frameEnd(frame) <= front.length) {
+      onFrame(frame);
       wholeFrames = frameEnd(frame);
       frame = frameAt(front, wholeFrames, header, cannotDecrypt);
     }
@@ -42,6 +48,7 @@ export async function* bodyPieces(
       continue;
     }
     if (frame === undefined) throw cutMessage();
+    onFrame(frame);
     if (!frame.isFinalFrame) {
       yield* exactly(reader, frameEnd(frame));
       continue;
@@ -52,10 +59,45 @@ export async function* bodyPieces(
   }
 }
 
+export interface BodySize {
+  /** Of the ciphertext: all frames, and the signature if there is one. */
+  bytes: number;
+  /** 1 for a message without frames. */
+  frames: number;
+  plaintextBytes: number;
+}
+
+/**
+ * Counts what is in the body of a message, of any size, by what its frames say of themselves: that
+ * they are complete and in order is sure then, and nothing else.
+ *
+ * @param reader behind the header
+ * @param cannotDecrypt makes the error for frames that make no sense
+ * @throws KmsPocError NotCiphertext (cut, or goes on after its end), or cannotDecrypt's
+ */
+export const measureBody = async (
+  reader: ByteReader,
+  header: EnvelopeHeader,
+  cannotDecrypt: (cause: unknown) => KmsPocError,
+): Promise<BodySize> => {
+  const size = { bytes: 0, frames: 0, plaintextBytes: 0 };
+  const count = ({ sequenceNumber, contentLength }: BodyHeader): void => {
+    size.frames += 1;
+    size.plaintextBytes += contentLength;
+    if (sequenceNumber !== size.frames) throw cannotDecrypt(new Error('frames out of order'));
+  };
+  const bytesPassed = garbageCollector();
+  for await (const piece of bodyPieces(reader, header, cannotDecrypt, count)) {
+    size.bytes += piece.length;
+    bytesPassed(piece.length);
+  }
+  return size;
+};
+
 /**
  * The header of the frame at a position, or undefined if it is not complete.
  *
- * @throws KmsPocError Unsupported, or cannotDecrypt's
+ * @throws KmsPocError cannotDecrypt's
  */
 const frameAt = (
   bytes: Uint8Array,
@@ -63,15 +105,12 @@ const frameAt = (
   header: EnvelopeHeader,
   cannotDecrypt: (cause: unknown) => KmsPocError,
 ): BodyHeader | undefined => {
-  let frame: BodyHeader | false;
   try {
-    frame = decodeBodyHeader(bytes, header.info, position);
+    const frame = decodeBodyHeader(bytes, header.info, position);
+    return frame === false ? undefined : frame;
   } catch (error) {
     throw cannotDecrypt(error);
   }
-  if (frame === false) return undefined;
-  if (frame.contentLength > maxUnverifiedBytes) throw bodyTooLong(frame.contentLength);
-  return frame;
 };
 
 const tagBytes = (frame: BodyHeader): number => frame.tagLength / 8;
@@ -125,9 +164,12 @@ export const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   );
 };
 
-const bodyTooLong = (length: number): KmsPocError =>
-  new KmsPocError(
+/** @throws KmsPocError Unsupported, for more without frames than what may be held in memory */
+export const requireBodyLength = ({ contentLength }: { contentLength: number }): void => {
+  if (contentLength <= maxUnverifiedBytes) return;
+  throw new KmsPocError(
     'Unsupported',
-    `This message has ${length} bytes without frames, and at most ${maxUnverifiedBytes} are read.`,
+    `This message has ${contentLength} bytes without frames, and at most ${maxUnverifiedBytes} are read.`,
     'Encrypt it again in frames, with the tool that wrote it.',
   );
+};

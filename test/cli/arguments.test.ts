@@ -41,6 +41,7 @@ const nothing: Arguments = {
   hide: false,
   binary: false,
   batch: false,
+  inspect: false,
   json: false,
   region: undefined,
   profile: undefined,
@@ -76,6 +77,7 @@ describe('what is read', () => {
       hide: true,
       binary: true,
       batch: true,
+      inspect: false,
       json: true,
       region: 'eu-central-1',
       profile: 'p',
@@ -153,6 +155,11 @@ describe('what is refused', () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'There is no option --binary.');
   });
 
+  test('--inspect, where there is no ciphertext yet', async () => {
+    assert.equal(await refusal(['--inspect']), 'There is no option --inspect.');
+    assert.equal((await parsed(['--inspect'], 'kms-decrypt')).inspect, true);
+  });
+
   test('a message as an argument, and without repeating any of it', async () => {
     const messages = [
       'this is a secret',
@@ -180,7 +187,7 @@ describe('help and version', () => {
       assert.match(help, new RegExp(`^${command} \\[options\\]\n`));
       const names = Object.keys(nothing).map((name) => (name === 'envFile' ? 'env-file' : name));
       const missing = names.filter((name) => !help.includes(` --${name} `));
-      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : []);
+      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : ['inspect']);
       assert.match(help, /\n$/);
       for (const line of help.split('\n')) assert.match(line, /^[\x20-\x7e]{0,80}$/);
     }

@@ -22,6 +22,7 @@ const noArguments: Arguments = {
   hide: false,
   binary: false,
   batch: false,
+  inspect: false,
   json: false,
   region: undefined,
   profile: undefined,

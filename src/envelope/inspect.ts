@@ -1,0 +1,89 @@
+/** Describes an AWS Encryption SDK message by what it says of itself, without its key. */
+import type { ErrorCode } from '../errors.ts';
+import { byteReader } from './byte-reader.ts';
+import { cannotDecrypt, refusalsOf } from './decrypt.ts';
+import { type BodySize, measureBody } from './frames.ts';
+import { type EnvelopeHeader, readHeader } from './header.ts';
+
+export interface MessageInspection {
+  readonly format: 'aws-encryption-sdk';
+  /** Of the ciphertext. */
+  readonly bytes: number;
+  /** Of the message format. */
+  readonly version: 1 | 2;
+  readonly algorithm: {
+    /** As the format has it: `0x0478`. */
+    readonly id: string;
+    readonly name: string;
+    /** `AES-256-GCM` */
+    readonly cipher: string;
+    readonly keyCommitment: boolean;
+    readonly signed: boolean;
+  };
+  readonly encryptionContext: Readonly<Record<string, string>>;
+  /** Each of them alone can open the message. */
+  readonly keys: readonly {
+    /** `aws-kms`, or what the tool that wrote the message calls its keys. */
+    readonly providerId: string;
+    /** The ARN of a key of AWS KMS, the name of another. */
+    readonly name: string;
+  }[];
+  readonly headerBytes: number;
+  readonly framed: boolean;
+  /** Bytes of plaintext in each frame but the last. */
+  readonly frameLength: number;
+  readonly frames: number;
+  readonly plaintextBytes: number;
+  /** Why kms-decrypt doesn't read such a message, whichever user and key are given. */
+  readonly refusals: readonly Refusal[];
+  /** Only the message's key can tell whether any of this is true. */
+  readonly verified: false;
+}
+
+/** An error of kms-decrypt. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/**
+ * Reads a message to its end, in constant memory.
+ *
+ * @throws KmsPocError NotCiphertext, Unsupported (a header beyond the limits), CannotDecrypt (frames
+ *   that make no sense); what the ciphertext's source throws
+ */
+export async function inspectMessage(
+  ciphertext: AsyncIterable<Uint8Array>,
+): Promise<MessageInspection> {
+  const reader = byteReader(ciphertext);
+  try {
+    const header = await readHeader(reader);
+    await reader.readExactly(header.headerLength);
+    return describe(header, await measureBody(reader, header, cannotDecrypt));
+  } finally {
+    reader.close();
+  }
+}
+
+const describe = (header: EnvelopeHeader, body: BodySize): MessageInspection => ({
+  format: 'aws-encryption-sdk',
+  bytes: header.headerLength + body.bytes,
+  version: header.version,
+  algorithm: {
+    id: `0x${header.suiteId.toString(16).padStart(4, '0')}`,
+    name: header.suiteName,
+    cipher: header.info.algorithmSuite.encryption.toUpperCase(),
+    keyCommitment: header.committing,
+    signed: header.signed,
+  },
+  encryptionContext: header.encryptionContext,
+  keys: header.encryptedDataKeys.map(({ providerId, keyName }) => ({ providerId, name: keyName })),
+  headerBytes: header.headerLength,
+  framed: header.contentType === 'framed',
+  frameLength: header.frameLength,
+  frames: body.frames,
+  plaintextBytes: body.plaintextBytes,
+  refusals: refusalsOf(header, body).map(({ code, message, hint }) => ({ code, message, hint })),
+  verified: false,
+});
