@@ -374,10 +374,10 @@ choose_users() {
   local backups destinations names commas size copies=2
   backups=$(parameter BackupKeyArns)
   destinations=$(parameter ReEncryptToKeyArns)
-  [ -z "$destinations" ] || copies=3
+  [ -z "$destinations" ] || copies=4
   names=$(parameter ContextKeys)
   commas=$(printf '%s' "$users,$backups$destinations,$names" | tr -cd ,)
-  size=$((1500 + copies * (${#users} + ${#names} + 2 * ${#commas}) + 2 * ${#backups} + ${#destinations}))
+  size=$((1500 + copies * (${#users} + ${#names} + 2 * ${#commas}) + 2 * ${#backups} + 2 * ${#destinations}))
   [ $size -le $max_policy_characters ] ||
     err $usage "the list of users is too long for a policy (about $size characters of $max_policy_characters)." \
       "Use * for any user, or fewer names in this stack and another stack for the rest."

@@ -5,7 +5,7 @@ import { KmsPocError } from '../../src/errors.ts';
 import { run } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
 
-const both = ['kms-encrypt', 'kms-decrypt'] as const;
+const commands = ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt'] as const;
 
 async function parsed(argv: string[], command: CommandName = 'kms-encrypt'): Promise<Arguments> {
   const args = await parseArguments(command, argv, '1.2.3', 80);
@@ -51,7 +51,7 @@ const nothing: Arguments = {
 
 describe('what is read', () => {
   test('nothing', async () => {
-    for (const command of both) assert.deepEqual(await parsed([], command), nothing);
+    for (const command of commands) assert.deepEqual(await parsed([], command), nothing);
   });
 
   test('each option, by its long and its short name', async () => {
@@ -72,6 +72,7 @@ describe('what is read', () => {
     const all = {
       user: 'alice',
       key: 'alias/theKey',
+      toKey: undefined,
       in: 'a',
       out: 'b',
       hide: true,
@@ -85,6 +86,10 @@ describe('what is read', () => {
       quiet: true,
     };
     assert.deepEqual(await parsed(long), all);
+    assert.deepEqual(await parsed([...long, '--to-key', 'local'], 'kms-reencrypt'), {
+      ...all,
+      toKey: 'local',
+    });
     assert.deepEqual(await parsed(['-u', 'a', '-k', 'local', '-i', 'x', '-o', 'y', '-q']), {
       ...nothing,
       user: 'a',
@@ -147,7 +152,7 @@ describe('what is refused', () => {
   ];
   for (const [argv, message] of refused) {
     test(argv.join(' '), async () => {
-      for (const command of both) assert.equal(await refusal(argv, command), message);
+      for (const command of commands) assert.equal(await refusal(argv, command), message);
     });
   }
 
@@ -182,12 +187,18 @@ describe('what is refused', () => {
 
 describe('help and version', () => {
   test('help names each option, and all of it is ASCII in 80 columns', async () => {
-    for (const command of both) {
+    for (const command of commands) {
       const help = await information(['--help'], command);
       assert.match(help, new RegExp(`^${command} \\[options\\]\n`));
-      const names = Object.keys(nothing).map((name) => (name === 'envFile' ? 'env-file' : name));
+      const names = Object.keys(nothing).map((name) =>
+        name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      );
       const missing = names.filter((name) => !help.includes(` --${name} `));
-      assert.deepEqual(missing, command === 'kms-decrypt' ? ['binary'] : ['inspect']);
+      assert.deepEqual(missing, {
+        'kms-encrypt': ['to-key', 'inspect'],
+        'kms-decrypt': ['to-key', 'binary'],
+        'kms-reencrypt': ['inspect'],
+      }[command]);
       assert.match(help, /\n$/);
       for (const line of help.split('\n')) assert.match(line, /^[\x20-\x7e]{0,80}$/);
     }

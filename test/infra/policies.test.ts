@@ -274,9 +274,12 @@ function shallBeAllowed(call: Call, scenario: Scenario): boolean {
       if (watchActions.includes(action)) return isOwnKey;
       const moves = scenario.destinationKeys.length > 0;
       const within = isOwnKey && call.onSameKey === true;
-      if (action === 'ReEncryptFrom') return forAUser && (within || (isOwnKey && moves));
-      if (action === 'ReEncryptTo')
-        return forAUser && (within || scenario.destinationKeys.includes(key));
+      const isDestination = scenario.destinationKeys.includes(key);
+      if (action === 'ReEncryptFrom') {
+        const proves = isDestination && call.onSameKey === true;
+        return forAUser && (within || proves || (isOwnKey && moves));
+      }
+      if (action === 'ReEncryptTo') return forAUser && (within || isDestination);
       return false;
     }
   }
