@@ -92,7 +92,7 @@ export async function decryptByKms(
   }
   const ciphertextBase64 = Buffer.from(bytes).toString('base64');
   const failures: KmsPocError[] = [];
-  // A blob doesn't tell us which key made it: if it is none, the first one's error explains most.
+  // A blob doesn't tell us which key made it.
   for (const reference of awsKeys) {
     try {
       const { keyId, kms } = await openAwsKey(reference, sources);
@@ -104,7 +104,9 @@ export async function decryptByKms(
       failures.push(error);
     }
   }
-  throw failures[0] ?? new Error('no key was tried');
+  // That it is another key's says less than what that key said.
+  const failure = failures.find(({ code }) => code !== 'WrongKey') ?? failures[0];
+  throw failure ?? new Error('no key was tried');
 }
 
 async function decryptEnvelope(
