@@ -3,7 +3,8 @@ import process from 'node:process';
 
 import { type Batch, decryptBatch, encryptBatch } from '../commands/batch.ts';
 import type { ByteStream } from '../formats/byte-stream.ts';
-import { openEncryptionKey } from '../keys/encryption-keys.ts';
+import { type EncryptionKey, openEncryptionKey } from '../keys/encryption-keys.ts';
+import type { KeyReference } from '../keys/key-reference.ts';
 import type { Arguments } from './arguments.ts';
 import { type PreparedBatch, prepareBatch } from './prepare.ts';
 import type { Voice } from './terminal.ts';
@@ -12,8 +13,10 @@ import { visibleJson } from './visible-text.ts';
 export async function encryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
   const prepared = await prepareBatch(args, 'ENCRYPTOR', voice);
   const { key, backupKeys, sources } = prepared;
-  const keys = [key, ...backupKeys].map((each) => openEncryptionKey(each, sources));
-  const options = { ...(await optionsOf(args, prepared)), keys: await Promise.all(keys) };
+  const open = (reference: KeyReference): Promise<EncryptionKey> =>
+    openEncryptionKey(reference, sources);
+  const keys = await Promise.all([open(key), ...backupKeys.map(open)]);
+  const options = { ...(await optionsOf(args, prepared)), keys };
   await runBatch(encryptBatch(options), prepared, voice);
 }
 

@@ -4,6 +4,7 @@
  */
 import { env, stdin } from 'node:process';
 
+import { maxEncryptedDataKeys } from '../envelope/limits.ts';
 import { usageError } from '../errors.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
@@ -83,6 +84,12 @@ function prepareKeys(
   const sources = createKeySources(settings, voice);
   const key = chooseKey(settings, sources, voice);
   const backupKeys = parseList(settings.backupKeys);
+  if (backupKeys.length >= maxEncryptedDataKeys) {
+    throw usageError(
+      `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
+      'Take some away.',
+    );
+  }
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, settings.users);
   return { settings, key, backupKeys, oldKeys, sources };

@@ -30,7 +30,7 @@ import {
   withoutFields,
 } from '../formats/json-lines.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
-import { type EncryptionKey, loadWrappingKey } from '../keys/encryption-keys.ts';
+import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
 import { decryptByKms, type DecryptRequest } from './decrypt.ts';
 import { inOrder } from './in-order.ts';
 
@@ -63,12 +63,10 @@ export interface Batch {
 /**
  * @param keys each of them can open the messages; loaded when there is the first one
  */
-export function encryptBatch(
-  options: BatchOptions & { readonly keys: readonly EncryptionKey[] },
-): Batch {
+export function encryptBatch(options: BatchOptions & { readonly keys: EncryptionKeys }): Batch {
   const { keys, limits = dataKeyLimits } = options;
   const dataKeys = once(async () =>
-    cachedDataKeys(encryptionMaterials(await Promise.all(keys.map(loadWrappingKey))), limits),
+    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
   );
   return runBatch(options, maxPlaintextLineBytes, async (object) => {
     const user = userOf(object, options);

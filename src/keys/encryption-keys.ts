@@ -3,6 +3,7 @@
  * for: the AWS SDK is not for a local key, nor the Encryption SDK for a KMS blob.
  */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
+import { isSameKmsKey } from '../formats/kms-arn.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
 import { type AwsKey, openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
@@ -57,6 +58,24 @@ export async function openEncryptionKey(
   }
 }
 
-/** @throws KmsPocError */
-export const loadWrappingKey = (key: EncryptionKey): Promise<WrappingKey> =>
-  key.kind === 'aws' ? wrapWithAwsKey(key) : key.load();
+/** The first makes the data key, and the others can open the message, too. */
+export type EncryptionKeys = readonly [EncryptionKey, ...EncryptionKey[]];
+
+/**
+ * Each key once: an alias and an ARN may mean the same one, and the replicas of a multi-Region key
+ * are one key. A second data key of it would cost a call and open nothing more.
+ *
+ * @throws KmsPocError
+ */
+export async function loadWrappingKeys(
+  keys: EncryptionKeys,
+): Promise<[WrappingKey, ...WrappingKey[]]> {
+  const load = (key: EncryptionKey): Promise<WrappingKey> =>
+    key.kind === 'aws' ? wrapWithAwsKey(key) : key.load();
+  const [first, ...others] = await Promise.all([load(keys[0]), ...keys.slice(1).map(load)]);
+  const distinct: [WrappingKey, ...WrappingKey[]] = [first];
+  for (const key of others) {
+    if (!distinct.some(({ name }) => isSameKmsKey(name, key.name))) distinct.push(key);
+  }
+  return distinct;
+}
