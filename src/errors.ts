@@ -34,7 +34,7 @@ const statusOfCode = {
   Unsupported: exitStatus.undecryptable,
   /** The header names another user. Public knowledge: the header is not encrypted. */
   WrongUser: exitStatus.undecryptable,
-  /** The header names keys, and none of them is configured. Public knowledge too. */
+  /** None of the configured keys made it. Public knowledge too: of a blob, KMS says it. */
   WrongKey: exitStatus.undecryptable,
   /** Every failure of the cryptography itself: one code, one text, so that it is no oracle. */
   CannotDecrypt: exitStatus.undecryptable,

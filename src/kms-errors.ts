@@ -49,7 +49,7 @@ const rows: readonly Row[] = [
       'It was encrypted for another user, or it is not complete, or it was changed. Check --user and copy all of it.',
   },
   {
-    code: 'CannotDecrypt',
+    code: 'WrongKey',
     names: ['IncorrectKeyException'],
     message: ({ keyId }) => `This message was encrypted with another key than ${keyId}`,
     hint: () => 'Give the key it was encrypted with: --key, or DECRYPT_KEYS in the settings.',

@@ -5,9 +5,8 @@ import type { DataKeyCalls, Kms } from './kms.ts';
 
 /**
  * Goes to the next Region when one can't be reached, doesn't answer in time or fails after its
- * retries; never for an answer that another Region would give too (a missing permission, a changed
- * message). It then stays there: a Region that is out costs each call its time-outs, up to 20
- * seconds (kms.ts).
+ * retries; never for an answer (a missing permission, a changed message, too many requests). It
+ * then stays there: a Region that is out costs each call its time-outs, up to 20 seconds (kms.ts).
  *
  * @param first KMS in the keys' own Region
  * @param replicaRegions where they have replicas, in the order to try them
@@ -21,14 +20,15 @@ export function withFallback(
   onFallback: (error: KmsPocError, region: string) => void,
 ): Kms {
   const regions = replicaRegions.filter((region) => region !== first.region);
-  let fallbacks = 0;
+  /** Of the Regions before the one in use: why they were left. */
+  const outages: KmsPocError[] = [];
 
   const attempt = async <Answer>(
     keyId: string,
     call: (kms: Kms, keyIdThere: string) => Promise<Answer>,
   ): Promise<Answer> => {
     for (;;) {
-      const tried = fallbacks;
+      const tried = outages.length;
       const region = tried === 0 ? undefined : regions[tried - 1];
       try {
         return await (region === undefined
@@ -36,11 +36,12 @@ export function withFallback(
           : call(await connect(region), inRegion(keyId, region)));
       } catch (error) {
         const isOut = error instanceof KmsPocError && error.code === 'Unavailable';
+        if (!isOut) throw error;
         const next = regions[tried];
-        if (!isOut || next === undefined) throw error;
+        if (next === undefined) throw allOut([...outages, error]);
         // Of calls that fail together only one moves on.
-        if (tried === fallbacks) {
-          fallbacks++;
+        if (tried === outages.length) {
+          outages.push(error);
           onFallback(error, next);
         }
       }
@@ -78,3 +79,9 @@ export function withFallback(
     dataKeys,
   };
 }
+
+const allOut = (errors: readonly KmsPocError[]): KmsPocError => {
+  const last = errors.at(-1);
+  const messages = errors.map(({ message }) => message).join(' ');
+  return new KmsPocError('Unavailable', messages, last?.hint, { cause: last });
+};

@@ -142,7 +142,7 @@ const serviceErrors: Record<string, Expected> = {
     hint: /another user.*not complete.*changed/,
   },
   IncorrectKeyException: {
-    code: 'CannotDecrypt',
+    code: 'WrongKey',
     status: 3,
     decrypting: 'This message was encrypted with another key than alias/theKey',
     hint: /--key, or DECRYPT_KEYS/,

@@ -4,13 +4,14 @@
  */
 import { env, stdin } from 'node:process';
 
+import { maxEncryptedDataKeys } from '../envelope/limits.ts';
 import { usageError } from '../errors.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
 import { type Input, openInput } from './input.ts';
-import { createKeySources } from './key-sources.ts';
+import { createKeySources, isAwsKmsHost } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
 import { askUser, isInteractive, type Voice } from './terminal.ts';
@@ -34,6 +35,12 @@ export function prepareKeys(args: Arguments, role: Role, voice: Voice): Prepared
   const sources = createKeySources(settings, role, voice);
   const key = chooseKey(settings, sources, voice);
   const backupKeys = parseList(settings.backupKeys);
+  if (backupKeys.length >= maxEncryptedDataKeys) {
+    throw usageError(
+      `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
+      'Take some away.',
+    );
+  }
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, settings.users);
   return { settings, key, backupKeys, oldKeys, sources };
@@ -138,10 +145,19 @@ function checkRegion(key: KeyReference, { region }: Settings): void {
 }
 
 /** Elsewhere an alias may mean another key, and a key of one Region is nowhere else. */
-function checkFallback(key: KeyReference, { fallbackRegions }: Settings): void {
-  if (fallbackRegions.length === 0 || key.kind !== 'aws' || isMultiRegionKey(key.keyId)) return;
-  throw usageError(
-    `FALLBACK_REGIONS needs a multi-Region key, by its id or ARN with mrk-, and the key is ${key.keyId}.`,
-    'Name the multi-Region key itself, or take FALLBACK_REGIONS away.',
-  );
+function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: Settings): void {
+  if (fallbackRegions.length === 0 || key.kind !== 'aws') return;
+  if (!isMultiRegionKey(key.keyId)) {
+    throw usageError(
+      `FALLBACK_REGIONS needs a multi-Region key, by its id or ARN with mrk-, and the key is ${key.keyId}.`,
+      'Name the multi-Region key itself, or take FALLBACK_REGIONS away.',
+    );
+  }
+  // Calls for every Region go there: the Region that it is in would be asked for all of them.
+  if (endpoint !== undefined && isAwsKmsHost(new URL(endpoint.value).hostname)) {
+    throw usageError(
+      `${endpoint.source} is an endpoint of one Region, so no other one of FALLBACK_REGIONS could be reached.`,
+      'Take one of the two settings away.',
+    );
+  }
 }

@@ -162,7 +162,7 @@ function parseRegions(setting: Setting | undefined): readonly string[] {
       'It should look like eu-west-1,eu-north-1.',
     );
   }
-  return regions;
+  return [...new Set(regions)];
 }
 
 const splitList = (text: string): string[] =>

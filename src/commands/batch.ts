@@ -27,7 +27,7 @@ import {
   withoutFields,
 } from '../formats/json-lines.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
-import { type EncryptionKey, loadWrappingKey } from '../keys/encryption-keys.ts';
+import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
 import {
   asBuffer,
   ciphertextOf,
@@ -67,9 +67,7 @@ export interface Batch {
 /**
  * @param keys each of them can open the messages; loaded when there is the first one
  */
-export function encryptBatch(
-  options: BatchOptions & { readonly keys: readonly EncryptionKey[] },
-): Batch {
+export function encryptBatch(options: BatchOptions & { readonly keys: EncryptionKeys }): Batch {
   const encrypt = messageEncrypter(options.keys, options.limits);
   return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, async (object) => {
     const user = userOf(object, options);
@@ -154,11 +152,11 @@ const hasOurError = ({ value: { error } }: ObjectText): boolean =>
 
 /** Encrypts messages that are in memory whole, under data keys that serve many of a user. */
 function messageEncrypter(
-  keys: readonly EncryptionKey[],
+  keys: EncryptionKeys,
   limits = dataKeyLimits,
 ): (user: string, plaintext: Uint8Array) => Promise<Buffer> {
   const dataKeys = once(async () =>
-    cachedDataKeys(encryptionMaterials(await Promise.all(keys.map(loadWrappingKey))), limits),
+    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
   );
   return async (user, plaintext) => {
     const dataKeyFor = await dataKeys();

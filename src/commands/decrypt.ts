@@ -78,8 +78,7 @@ export async function decryptByKms(
 }
 
 /**
- * Tries the keys of KMS one after the other: a blob doesn't tell us which one made it. If it is
- * none, the first one's error explains most.
+ * Tries the keys of KMS one after the other: a blob doesn't tell us which one made it.
  *
  * @param attempt is given the failures of the keys before it
  * @throws KmsPocError
@@ -98,7 +97,9 @@ export async function tryKmsKeys<Result>(
       failures.push(error);
     }
   }
+  // That it is another key's says less than what that key said.
   throw (
+    failures.find(({ code }) => code !== 'WrongKey') ??
     failures[0] ??
     usageError(
       'This message was encrypted by AWS KMS, and no key of AWS KMS is set.',

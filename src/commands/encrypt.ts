@@ -3,7 +3,7 @@
  */
 import { type ByteStream, peek, streamOf } from '../formats/byte-stream.ts';
 import type { CiphertextFormat } from '../formats/ciphertext-format.ts';
-import { type EncryptionKeys, loadWrappingKey } from '../keys/encryption-keys.ts';
+import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
 
 /** What KMS `Encrypt` takes: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html */
 const maxKmsPlaintextBytes = 4096;
@@ -50,14 +50,11 @@ async function encryptEnvelope(
   plaintext: ByteStream,
 ): Promise<Encrypted> {
   const { encryptionMaterials, encryptMessage } = await import('../envelope/encrypt.ts');
-  const [wrappingKey, ...backups] = await Promise.all([
-    loadWrappingKey(keys[0]),
-    ...keys.slice(1).map(loadWrappingKey),
-  ]);
-  const materialsManager = encryptionMaterials([wrappingKey, ...backups]);
+  const wrappingKeys = await loadWrappingKeys(keys);
+  const materialsManager = encryptionMaterials(wrappingKeys);
   return {
     ciphertext: encryptMessage({ materialsManager, user, plaintext }),
     format: 'aws-encryption-sdk',
-    key: wrappingKey.name,
+    key: wrappingKeys[0].name,
   };
 }

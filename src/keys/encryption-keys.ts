@@ -3,6 +3,7 @@
  * for: the AWS SDK is not for a local key, nor the Encryption SDK for a KMS blob.
  */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
+import { isSameKmsKey } from '../formats/kms-arn.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
 import { type AwsKey, openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
@@ -15,7 +16,7 @@ export type EncryptionKey =
       readonly load: () => Promise<WrappingKey>;
     };
 
-/** The keys of one message. */
+/** The keys of one message: the first makes the data key, and the others can open it too. */
 export type EncryptionKeys = readonly [EncryptionKey, ...EncryptionKey[]];
 
 /** @throws KmsPocError, as `openEncryptionKey` */
@@ -71,6 +72,21 @@ export async function openEncryptionKey(
   }
 }
 
-/** @throws KmsPocError */
-export const loadWrappingKey = (key: EncryptionKey): Promise<WrappingKey> =>
-  key.kind === 'aws' ? wrapWithAwsKey(key) : key.load();
+/**
+ * Each key once: an alias and an ARN may mean the same one, and the replicas of a multi-Region key
+ * are one key. A second data key of it would cost a call and open nothing more.
+ *
+ * @throws KmsPocError
+ */
+export async function loadWrappingKeys(
+  keys: EncryptionKeys,
+): Promise<[WrappingKey, ...WrappingKey[]]> {
+  const load = (key: EncryptionKey): Promise<WrappingKey> =>
+    key.kind === 'aws' ? wrapWithAwsKey(key) : key.load();
+  const [first, ...others] = await Promise.all([load(keys[0]), ...keys.slice(1).map(load)]);
+  const distinct: [WrappingKey, ...WrappingKey[]] = [first];
+  for (const key of others) {
+    if (!distinct.some(({ name }) => isSameKmsKey(name, key.name))) distinct.push(key);
+  }
+  return distinct;
+}

@@ -194,11 +194,14 @@ describe('help and version', () => {
         name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
       );
       const missing = names.filter((name) => !help.includes(` --${name} `));
-      assert.deepEqual(missing, {
-        'kms-encrypt': ['to-key', 'inspect'],
-        'kms-decrypt': ['to-key', 'binary'],
-        'kms-reencrypt': ['inspect'],
-      }[command]);
+      assert.deepEqual(
+        missing,
+        {
+          'kms-encrypt': ['to-key', 'inspect'],
+          'kms-decrypt': ['to-key', 'binary'],
+          'kms-reencrypt': ['inspect'],
+        }[command],
+      );
       assert.match(help, /\n$/);
       for (const line of help.split('\n')) assert.match(line, /^[\x20-\x7e]{0,80}$/);
     }

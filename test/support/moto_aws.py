@@ -6,10 +6,10 @@ Listens on 127.0.0.1, on a free port when none is given, and prints the port on 
 once it is listening. Ends when its standard input does: no emulator outlives the tests that
 started it, however they ended.
 
-Mended: the ids of multi-Region keys, and their replicas; ReEncrypt looks at SourceKeyId. Added: AWS::IAM::Group, AWS::SecretsManager::Secret,
-AWS::KMS::ReplicaKey, the properties and updates of AWS::KMS::Key, and change sets (`aws
-cloudformation deploy`) that publish outputs and exports, roll back when they fail, and refuse to be
-empty, as AWS's do.
+Mended: the ids of multi-Region keys, their replicas, ARNs where a key's state is changed, and the
+source key of ReEncrypt. Added: AWS::IAM::Group, AWS::SecretsManager::Secret, AWS::KMS::ReplicaKey, the
+properties and updates of AWS::KMS::Key, and change sets (`aws cloudformation deploy`) that publish
+outputs and exports, roll back when they fail, and refuse to be empty, as AWS's do.
 """
 import json
 import logging
@@ -97,6 +97,15 @@ def re_encrypt_from_source(self):
 
 
 KmsResponse.re_encrypt = re_encrypt_from_source
+
+# --- KMS: states of keys ---------------------------------------------------------------------------
+# Where a state is changed moto finds a key by its bare id only, not by its ARN.
+def by_arn_too(change):
+    return lambda self, key_id, *args: change(self, self.get_key_id(key_id), *args)
+
+
+for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion"):
+    setattr(KmsBackend, name, by_arn_too(getattr(KmsBackend, name)))
 
 
 # --- AWS::KMS::Key, AWS::KMS::ReplicaKey ----------------------------------------------------------
