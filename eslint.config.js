@@ -43,7 +43,13 @@ export default defineConfig(
     rules: forbidImportsFrom('cli', 'commands'),
   },
   {
-    files: ['src/envelope/**', 'src/kms.ts', 'src/kms-errors.ts'],
+    files: [
+      'src/envelope/**',
+      'src/kms.ts',
+      'src/kms-errors.ts',
+      'src/kms-key-state.ts',
+      'src/identity.ts',
+    ],
     rules: forbidImportsFrom('cli', 'commands', 'keys'),
   },
   {

@@ -289,6 +289,22 @@ export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
   );
 }
 
+/**
+ * For the question to AWS STS whose the credentials are. What is wrong with them is said as KMS
+ * would say it; that STS itself can't be had matters to nothing but that question.
+ */
+export function mapIdentityError(error: unknown, region: string): unknown {
+  const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
+  const mapped = mapKmsError(error, call);
+  if (!(mapped instanceof KmsPocError) || mapped.code === 'Credentials') return mapped;
+  return new KmsPocError(
+    mapped.code,
+    `AWS STS in ${region} did not say who this is (${namesOf(error as SdkError)[0] ?? 'Error'}).`,
+    'Check the network, the Region and AWS_ENDPOINT_URL.',
+    { cause: error },
+  );
+}
+
 /** @param region what was given as one; undefined if nothing was */
 export const missingRegion = (region: string | undefined, cause: unknown): KmsPocError =>
   region === undefined

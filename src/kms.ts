@@ -26,6 +26,8 @@ export interface KmsOptions {
     { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
   /** Told where each request goes, before it goes. */
   readonly onRequest: (host: string) => void;
+  /** Told the date that each answer bears, an error's too. */
+  readonly onAnswer?: (date: string | undefined) => void;
 }
 
 export interface Kms {
@@ -105,50 +107,92 @@ const deadlineMs = 20_000;
 const ignore = (): void => undefined;
 const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
 
-/** @throws KmsPocError Usage, for a profile or Region that is not there */
-export async function connectKms(options: KmsOptions): Promise<Kms> {
-  if (options.profile !== undefined) await checkProfile(options.profile);
-  const client = new KMSClient({
-    logger: silent,
-    requestHandler: {
-      connectionTimeout: connectionTimeoutMs,
-      requestTimeout: requestTimeoutMs, // until an answer begins
-      throwOnRequestTimeout: true,
-      socketTimeout: requestTimeoutMs, // until it goes on
-    },
-    ...(options.region !== undefined && { region: options.region }),
-    ...(options.profile !== undefined && { profile: options.profile }),
-    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
-    ...(options.credentials !== undefined && { credentials: options.credentials }),
-  });
-  client.middlewareStack.add(
+/** How each client of AWS here finds its credentials and its way, and how long it waits. */
+export const clientConfig = (options: KmsOptions) => ({
+  logger: silent,
+  requestHandler: {
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs, // until an answer begins
+    throwOnRequestTimeout: true,
+    socketTimeout: requestTimeoutMs, // until it goes on
+  },
+  ...(options.region !== undefined && { region: options.region }),
+  ...(options.profile !== undefined && { profile: options.profile }),
+  ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+  ...(options.credentials !== undefined && { credentials: options.credentials }),
+});
+
+/** Tells where a client's requests go, and the date of its answers. */
+export function watch(
+  stack: KMSClient['middlewareStack'],
+  { onRequest, onAnswer }: KmsOptions,
+): void {
+  stack.add(
     (next) => (args) => {
-      options.onRequest((args.request as { hostname: string }).hostname);
+      onRequest((args.request as { hostname: string }).hostname);
       return next(args);
     },
     { step: 'finalizeRequest', name: 'announceHost' },
   );
+  if (onAnswer === undefined) return;
+  stack.add(
+    (next) => async (args) => {
+      const answer = await next(args);
+      onAnswer((answer.response as { headers: Record<string, string> }).headers.date);
+      return answer;
+    },
+    // Next to the connection, where an error is an answer like others.
+    { step: 'deserialize', priority: 'low', name: 'noteDate' },
+  );
+}
+
+/** For each call, all its attempts included. */
+export const callOptions = (): { abortSignal: AbortSignal } => ({
+  abortSignal: AbortSignal.timeout(deadlineMs),
+});
+
+/** A client of KMS, and the way to call it: each error is ours, each answer of the right key. */
+export interface KmsConnection {
+  readonly client: KMSClient;
+  readonly region: string;
+  /** @param request makes the call, and gives the answer with the key that it is of */
+  readonly send: <Answer extends { KeyId?: string | undefined }>(
+    operation: KmsCall['operation'],
+    input: KeyAndContext,
+    request: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
+    newKeyId?: string,
+  ) => Promise<Answer & { KeyId: string }>;
+}
+
+/** @throws KmsPocError Usage, for a profile or Region that is not there */
+export async function openConnection(options: KmsOptions): Promise<KmsConnection> {
+  if (options.profile !== undefined) await checkProfile(options.profile);
+  const client = new KMSClient(clientConfig(options));
+  watch(client.middlewareStack, options);
   const region = await client.config.region().catch((error: unknown) => {
     throw missingRegion(options.region, error);
   });
-
-  const send = async <Answer extends { KeyId?: string | undefined }>(
-    operation: KmsCall['operation'],
-    { KeyId: keyId, EncryptionContext: context }: KeyAndContext,
-    request: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
-    newKeyId?: string,
-  ): Promise<Answer & { KeyId: string }> => {
-    const call: KmsCall = { operation, keyId, newKeyId, region, user: context?.user };
-    await client.config.credentials().catch((error: unknown) => {
-      throw mapCredentialsError(error, call);
-    });
-    try {
-      const answer = await request({ abortSignal: AbortSignal.timeout(deadlineMs) });
-      return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
-    } catch (error) {
-      throw mapKmsError(error, call);
-    }
+  return {
+    client,
+    region,
+    send: async (operation, { KeyId: keyId, EncryptionContext: context }, request, newKeyId) => {
+      const call: KmsCall = { operation, keyId, newKeyId, region, user: context?.user };
+      await client.config.credentials().catch((error: unknown) => {
+        throw mapCredentialsError(error, call);
+      });
+      try {
+        const answer = await request(callOptions());
+        return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
+      } catch (error) {
+        throw mapKmsError(error, call);
+      }
+    },
   };
+}
+
+/** @throws KmsPocError Usage, for a profile or Region that is not there */
+export async function connectKms(options: KmsOptions): Promise<Kms> {
+  const { client, region, send } = await openConnection(options);
 
   const dataKeys: DataKeyCalls = {
     generateDataKey: async (input) => {
@@ -245,7 +289,7 @@ const present = (bytes: Uint8Array | undefined, what: string): Uint8Array => {
  * The SDK would search on (environment, instance role …) when the profile that was asked for is
  * not there, and then fail with a word on credentials, or find another identity.
  */
-async function checkProfile(profile: string): Promise<void> {
+export async function checkProfile(profile: string): Promise<void> {
   const { configFile, credentialsFile } = await loadSharedConfigFiles();
   if (configFile[profile] === undefined && credentialsFile[profile] === undefined) {
     throw usageError(

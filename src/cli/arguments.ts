@@ -108,6 +108,25 @@ const commands = {
       ['DECRYPT_KEYS=alias/old kms-reencrypt', 'choose a user, paste a message'],
     ],
   },
+  'kms-doctor': {
+    description:
+      'Is this set-up right, and which routes to the messages work? It looks at the settings, files, identities, keys and the clock, then sends a random message through each route: every Region, every backup key, every private key at hand. It writes nothing. The status is 0 only if nothing is wrong.',
+    options: {
+      user: text('whom the random messages are for (default: the first of USERS)', 'u'),
+      key: commonOptions.key,
+      json: flag('one JSON object on standard output: {ok, checks}'),
+      region: commonOptions.region,
+      profile: commonOptions.profile,
+      'env-file': commonOptions['env-file'],
+      quiet: commonOptions.quiet,
+    },
+    examples: [
+      ['kms-doctor', 'is all well here?'],
+      ['kms-doctor -u carol --env-file production.env', 'another set-up, with USERS=*'],
+      ['kms-doctor --json > report.json || mail-it', 'in cron'],
+      ['kms-doctor --key rsa:private.pem', 'does this private key open what BACKUP_KEYS wrote?'],
+    ],
+  },
 } satisfies Record<
   string,
   { description: string; options: Record<string, Options>; examples: [string, string][] }
@@ -226,7 +245,9 @@ export async function parseArguments(
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     throw usageError(
       'A message is never an argument, and there are no others: other users of this machine could see it.',
-      `Type it at the prompt, pipe it in, or name a file with --in. ${seeHelp}`,
+      'in' in options
+        ? `Type it at the prompt, pipe it in, or name a file with --in. ${seeHelp}`
+        : seeHelp,
     );
   }
   const given = (name: string): string | undefined => {

@@ -81,7 +81,10 @@ async function connect(
   });
 }
 
-function announceStrangeHosts({ endpoint }: Settings, voice: Voice): (host: string) => void {
+export function announceStrangeHosts(
+  { endpoint }: Pick<Settings, 'endpoint'>,
+  voice: Voice,
+): (host: string) => void {
   const announced = new Set<string>();
   return (host) => {
     if (isAwsKmsHost(host) || announced.has(host)) return;
@@ -111,14 +114,16 @@ const awsSuffixes = [
  * (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts below AWS's domains are anybody's, a load
  * balancer or an API gateway for one.
  */
-export const isAwsKmsHost = (host: string): boolean =>
-  awsSuffixes.some(
-    (suffix) =>
-      host.endsWith(`.${suffix}`) &&
-      /^(?:[\w-]+\.)?kms(?:-fips)?\.[a-z]+(?:-[a-z]+)+-\d+(?:\.vpce)?$/.test(
-        host.slice(0, -suffix.length - 1),
-      ),
-  );
+export const isAwsKmsHost = (host: string): boolean => isAwsHost(host, 'kms');
+
+export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
+  awsSuffixes.some((suffix) => {
+    if (!host.endsWith(`.${suffix}`)) return false;
+    const name = /^(?:[\w-]+\.)?([a-z]+)(?:-fips)?\.[a-z]+(?:-[a-z]+)+-\d+(?:\.vpce)?$/.exec(
+      host.slice(0, -suffix.length - 1),
+    )?.[1];
+    return name === service;
+  });
 
 /** Where each system keeps a program's data: the XDG base directories on Linux. */
 function defaultLocalKeyFile(): string {

@@ -5,7 +5,7 @@
 import { env, stdin } from 'node:process';
 
 import { maxEncryptedDataKeys } from '../envelope/limits.ts';
-import { usageError } from '../errors.ts';
+import { type KmsPocError, usageError } from '../errors.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -110,7 +110,7 @@ export async function openStreams(args: Arguments, inPlace = false): Promise<Str
   return { input, output: await openOutput(args.out, input, inPlace) };
 }
 
-const parseList = (setting: Setting | undefined): KeyReference[] =>
+export const parseList = (setting: Setting | undefined): KeyReference[] =>
   setting === undefined ? [] : parseKeyReferences(setting.value, setting.source);
 
 /** A script must never fall back to a local key unseen; in a terminal it is seen. */
@@ -121,20 +121,21 @@ function chooseKey(settings: Settings, sources: KeySources, voice: Voice): KeyRe
     checkFallback(key, settings);
     return key;
   }
-  if (!isInteractive()) {
-    throw usageError(
-      'No key is set.',
-      'Set KEY_ID in .env or the environment, or --key; --key local needs no AWS account.',
-    );
-  }
+  if (!isInteractive()) throw noKeySet();
   voice.notice(
     `no KEY_ID is set, so this uses a key on this machine, ${sources.defaultLocalKeyFile}. For AWS KMS, set KEY_ID in .env or use --key.`,
   );
   return { kind: 'local', file: undefined };
 }
 
+export const noKeySet = (): KmsPocError =>
+  usageError(
+    'No key is set.',
+    'Set KEY_ID in .env or the environment, or --key; --key local needs no AWS account.',
+  );
+
 /** An ARN's Region beats the settings, but asking for another one in the same call contradicts. */
-function checkRegion(key: KeyReference, { region }: Settings): void {
+export function checkRegion(key: KeyReference, { region }: Settings): void {
   const arnRegion = key.kind === 'aws' ? key.arnRegion : undefined;
   if (region?.source !== '--region' || arnRegion === undefined || region.value === arnRegion)
     return;
@@ -145,7 +146,7 @@ function checkRegion(key: KeyReference, { region }: Settings): void {
 }
 
 /** Elsewhere an alias may mean another key, and a key of one Region is nowhere else. */
-function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: Settings): void {
+export function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: Settings): void {
   if (fallbackRegions.length === 0 || key.kind !== 'aws') return;
   if (!isMultiRegionKey(key.keyId)) {
     throw usageError(

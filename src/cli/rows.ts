@@ -55,6 +55,13 @@ export function redraw(
   return `${up}\r\x1b[J${wanted.slice(first).join('\r\n')}`;
 }
 
+/** @returns the columns that a text on one row takes on the terminal that gives it the most */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += widthAtMost(character);
+  return width;
+}
+
 /** @returns the columns that a code point takes on the terminal that gives it the most */
 function widthAtMost(character: string): number {
   if (character === '\t') return 8;

@@ -7,12 +7,12 @@ import { isIPv4 } from 'node:net';
 
 import { parse } from 'dotenv';
 
-import { usageError } from '../errors.ts';
+import { KmsPocError, usageError } from '../errors.ts';
 import { readSmallFileSync } from '../keys/small-file.ts';
 import type { Arguments } from './arguments.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
-type SettingName =
+export type SettingName =
   | 'KEY_ID'
   | 'BACKUP_KEYS'
   | 'DECRYPT_KEYS'
@@ -26,7 +26,8 @@ type SettingName =
   | 'AWS_REGION'
   | 'AWS_PROFILE'
   | 'AWS_ENDPOINT_URL'
-  | 'AWS_ENDPOINT_URL_KMS';
+  | 'AWS_ENDPOINT_URL_KMS'
+  | 'AWS_ENDPOINT_URL_STS';
 
 /** A value and where it was found, in words for notices and errors. */
 export interface Setting {
@@ -59,19 +60,37 @@ export interface Settings {
   /** The KMS endpoint, where the environment or the settings file sets one. */
   readonly endpoint: Setting | undefined;
   /**
+   * The same of STS, which only kms-doctor asks.
+   *
+   * @throws KmsPocError Usage, for one that may not be used
+   */
+  readonly stsEndpoint: () => Setting | undefined;
+  /**
    * The pair of a role. Undefined: the AWS SDK's own chain decides.
    *
    * @throws KmsPocError Usage, for half a pair: a mistake that is none of a command in another role
    */
   readonly keyPair: (role: Role) => KeyPair | undefined;
+  /** One as it was given, in the environment or in the file. */
+  readonly find: (name: SettingName) => Setting | undefined;
   /** The settings file that was read, and what to tell the user about it. */
   readonly file: { readonly path: string; readonly othersCanRead: boolean } | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @throws KmsPocError Usage */
-export function loadSettings(args: Arguments, environment: Environment): Settings {
+/**
+ * @param onProblem told what is wrong with a setting, which then counts as not set; not given: it is
+ *   thrown
+ * @throws KmsPocError Usage
+ */
+export function loadSettings(
+  args: Arguments,
+  environment: Environment,
+  onProblem: (name: SettingName, problem: KmsPocError) => void = (_name, problem) => {
+    throw problem;
+  },
+): Settings {
   const file = readSettingsFile(args.envFile);
   /** Of several names the first that is set, but each in the environment before any in the file. */
   const find = (...names: SettingName[]): Setting | undefined => {
@@ -89,6 +108,16 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
   const option = (source: string, value: string | undefined): Setting | undefined =>
     value === undefined ? undefined : { value, source };
 
+  const unlessWrong = <Value>(name: SettingName, read: () => Value, otherwise: Value): Value => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof KmsPocError)) throw error;
+      onProblem(name, error);
+      return otherwise;
+    }
+  };
+
   const profile = option('--profile', args.profile);
   const defaultRegion = environment.AWS_DEFAULT_REGION;
   return {
@@ -96,17 +125,27 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
     toKey: option('--to-key', args.toKey) ?? find('KEY_ID'),
     backupKeys: find('BACKUP_KEYS'),
     decryptKeys: find('DECRYPT_KEYS'),
-    fallbackRegions: parseRegions(find('FALLBACK_REGIONS')),
+    fallbackRegions: unlessWrong(
+      'FALLBACK_REGIONS',
+      () => parseRegions(find('FALLBACK_REGIONS')),
+      [],
+    ),
     rsaPassphraseFile: find('RSA_PASSPHRASE_FILE'),
-    users: parseUsers(find('USERS')),
+    users: unlessWrong('USERS', () => parseUsers(find('USERS')), []),
     region:
       option('--region', args.region) ??
       find('AWS_REGION') ??
       // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
       (defaultRegion ? { value: defaultRegion, source: 'AWS_DEFAULT_REGION' } : undefined),
     profile: profile ?? find('AWS_PROFILE'),
-    endpoint: checkEndpoint(find('AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'), environment),
+    endpoint: unlessWrong(
+      'AWS_ENDPOINT_URL_KMS',
+      () => checkEndpoint(find('AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'), environment),
+      undefined,
+    ),
+    stsEndpoint: () => checkEndpoint(find('AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'), environment),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
+    find,
     file: file && { path: file.path, othersCanRead: file.othersCanRead },
   };
 }

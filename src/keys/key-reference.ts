@@ -73,3 +73,15 @@ export function parseKeyReferences(text: string, source: string): KeyReference[]
     .filter((entry) => entry !== '')
     .map((entry) => parseKeyReference(entry, source));
 }
+
+/** @returns how to name a key so that `parseKeyReference` reads the same */
+export function keyReferenceText(reference: KeyReference): string {
+  switch (reference.kind) {
+    case 'aws':
+      return reference.keyId;
+    case 'local':
+      return reference.file === undefined ? 'local' : `local:${reference.file}`;
+    case 'rsa':
+      return `rsa:${reference.file}`;
+  }
+}

@@ -49,6 +49,18 @@ export async function readRsaKey(
   return describe(file, key, key.type === 'private' ? createPublicKey(key) : key);
 }
 
+/**
+ * Whether a file holds a private key, told without its passphrase.
+ *
+ * @throws KmsPocError KeyNotFound, KeyUnusable
+ */
+export async function holdsPrivateKey(file: string): Promise<boolean> {
+  const pem = await readPem(file);
+  const found = isPrivate(pem);
+  pem.fill(0);
+  return found;
+}
+
 /** For a message that could be opened if only the private half were there. */
 export const privateKeyMissing = (file: string): KmsPocError =>
   new KmsPocError(

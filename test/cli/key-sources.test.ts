@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isAwsKmsHost } from '../../src/cli/key-sources.ts';
+import { isAwsHost, isAwsKmsHost } from '../../src/cli/key-sources.ts';
 
 test('which hosts are AWS KMS itself', () => {
   for (const host of [
@@ -36,4 +36,16 @@ test("which hosts are not, though some are below AWS's domains", () => {
   ]) {
     assert.ok(!isAwsKmsHost(host), host);
   }
+});
+
+test('which hosts are AWS STS itself', () => {
+  for (const host of [
+    'sts.eu-central-1.amazonaws.com',
+    'sts-fips.us-gov-west-1.amazonaws.com',
+    'vpce-0a1b-2c3d.sts.eu-central-1.vpce.amazonaws.com',
+  ]) {
+    assert.ok(isAwsHost(host, 'sts'), host);
+    assert.ok(!isAwsKmsHost(host), host);
+  }
+  assert.ok(!isAwsHost('kms.eu-central-1.amazonaws.com', 'sts'));
 });

@@ -42,7 +42,9 @@ export type Fault =
   /** Half of the answer is sent, and the rest never comes. */
   | { kind: 'stall' }
   /** AWS's answer, its JSON changed. */
-  | { kind: 'rewrite'; rewrite: (answer: Record<string, unknown>) => Record<string, unknown> };
+  | { kind: 'rewrite'; rewrite: (answer: Record<string, unknown>) => Record<string, unknown> }
+  /** AWS's answer, with other headers. */
+  | { kind: 'headers'; headers: OutgoingHttpHeaders };
 
 /** An error as KMS sends it (AWS JSON 1.1): `type` such as `ThrottlingException`. */
 export function awsError(type: string, status = 400, message = ''): Fault {
@@ -66,7 +68,7 @@ export interface SeenRequest {
   method: string;
   path: string;
   headers: IncomingMessage['headers'];
-  /** Such as `Encrypt`, from the X-Amz-Target header; empty without one. */
+  /** Such as `Encrypt`, from the X-Amz-Target header, or the Action of a form, as of STS. */
   operation: string;
   /** That the request was signed for, such as `eu-central-1`; empty without a signature. */
   region: string;
@@ -158,6 +160,8 @@ export async function startFaultProxy({
     if (fault?.kind === 'rewrite') {
       const answered = JSON.parse(answer.body.toString()) as Record<string, unknown>;
       send(response, { ...answer, body: Buffer.from(JSON.stringify(fault.rewrite(answered))) });
+    } else if (fault?.kind === 'headers') {
+      send(response, { ...answer, headers: { ...answer.headers, ...fault.headers } });
     } else if (fault !== undefined) {
       sendHalf(response, answer, () => {
         if (fault.kind === 'reset') request.socket.resetAndDestroy();
@@ -230,7 +234,10 @@ function describe(request: IncomingMessage, body: Buffer): SeenRequest {
     path: request.url ?? '',
     headers: request.headers,
     // TrentService.Encrypt: the service's name within AWS, a dot, the operation
-    operation: typeof target === 'string' ? target.slice(target.indexOf('.') + 1) : '',
+    operation:
+      typeof target === 'string'
+        ? target.slice(target.indexOf('.') + 1)
+        : (new URLSearchParams(body.toString()).get('Action') ?? ''),
     region,
     accessKeyId,
     body: json,

@@ -1,0 +1,76 @@
+/** What AWS KMS says about a key itself, for `kms-doctor`. */
+import {
+  DescribeKeyCommand,
+  GetKeyRotationStatusCommand,
+  type KeyMetadata,
+} from '@aws-sdk/client-kms';
+
+import { type KmsOptions, openConnection } from './kms.ts';
+
+export interface KeyState {
+  readonly keyArn: string;
+  /** In KMS's own words, such as `Enabled`. */
+  readonly state: string;
+  readonly deletionDate: Date | undefined;
+  /** False: it is made for something else, such as signatures, or is not symmetric. */
+  readonly isForMessages: boolean;
+  /** Undefined: a key of one Region. */
+  readonly multiRegion:
+    { readonly primary: string; readonly replicas: readonly string[] } | undefined;
+}
+
+export interface Rotation {
+  readonly isOn: boolean;
+  readonly periodInDays: number | undefined;
+}
+
+export interface KeyStates {
+  /** Where it is. */
+  readonly region: string;
+  /** @throws KmsPocError, see kms-errors.ts */
+  describe(keyId: string): Promise<KeyState>;
+  /** @throws KmsPocError, see kms-errors.ts */
+  rotation(keyArn: string): Promise<Rotation>;
+}
+
+/** @throws KmsPocError Usage, for a profile or Region that is not there */
+export async function connectKeyStates(options: KmsOptions): Promise<KeyStates> {
+  const { client, region, send } = await openConnection(options);
+  return {
+    region,
+    async describe(keyId) {
+      const { KeyId: keyArn, key } = await send('look up', { KeyId: keyId }, async (call) => {
+        const command = new DescribeKeyCommand({ KeyId: keyId });
+        const { KeyMetadata: metadata } = await client.send(command, call);
+        return { KeyId: metadata?.Arn, key: metadata };
+      });
+      return {
+        keyArn,
+        state: key?.KeyState ?? 'a state that KMS did not tell',
+        deletionDate: key?.DeletionDate,
+        isForMessages:
+          (key?.KeyUsage ?? 'ENCRYPT_DECRYPT') === 'ENCRYPT_DECRYPT' &&
+          (key?.KeySpec ?? 'SYMMETRIC_DEFAULT') === 'SYMMETRIC_DEFAULT',
+        multiRegion: multiRegionOf(key),
+      };
+    },
+    async rotation(keyArn) {
+      const { KeyRotationEnabled, RotationPeriodInDays } = await send(
+        'look up',
+        { KeyId: keyArn },
+        async (call) => ({
+          ...(await client.send(new GetKeyRotationStatusCommand({ KeyId: keyArn }), call)),
+          KeyId: keyArn,
+        }),
+      );
+      return { isOn: KeyRotationEnabled === true, periodInDays: RotationPeriodInDays };
+    },
+  };
+}
+
+function multiRegionOf(key: KeyMetadata | undefined): KeyState['multiRegion'] {
+  const { PrimaryKey, ReplicaKeys = [] } = key?.MultiRegionConfiguration ?? {};
+  if (PrimaryKey?.Region === undefined) return undefined;
+  const replicas = ReplicaKeys.flatMap(({ Region }) => (Region === undefined ? [] : [Region]));
+  return { primary: PrimaryKey.Region, replicas };
+}
