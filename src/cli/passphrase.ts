@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { usageError } from '../errors.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
-import { isInteractive } from './terminal.ts';
+import { isInteractive, whileAsking } from './terminal.ts';
 
 /**
  * @param keyFile the key that it opens, for the question
@@ -35,5 +35,5 @@ export async function readPassphrase(
       'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
     );
   }
-  return readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true });
+  return whileAsking(() => readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true }));
 }

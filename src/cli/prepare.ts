@@ -12,6 +12,7 @@ import type { Arguments } from './arguments.ts';
 import { type Input, openInput } from './input.ts';
 import { createKeySources } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
+import { withProgress } from './progress.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
 import { askUser, isInteractive, type Voice } from './terminal.ts';
 
@@ -90,7 +91,10 @@ function prepareKeys(
 
 async function openStreams(args: Arguments): Promise<Pick<Prepared, 'input' | 'output'>> {
   const input = await openInput(args.in, args.hide);
-  return { input, output: await openOutput(args.out, input) };
+  const output = await openOutput(args.out, input);
+  // On a terminal the payload itself shows how far it is; --json is for programs.
+  const isSilent = args.quiet || args.json || output.isTerminal;
+  return { input: isSilent ? input : withProgress(input, args.batch), output };
 }
 
 const parseList = (setting: Setting | undefined): KeyReference[] =>
