@@ -56,7 +56,7 @@ const commonOptions = {
   profile: text('AWS profile, as in the AWS CLI'),
   'env-file': text('settings file (default: .env in this folder, if there is one)'),
   quiet: flag(
-    'no notices, but for a new local key, a strange endpoint, and a fallback Region or key',
+    'no progress, no notices but for a new local key, a strange endpoint, a fallback Region or key',
     'q',
   ),
 } satisfies Record<string, Options>;

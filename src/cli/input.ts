@@ -18,6 +18,8 @@ const readSizeBytes = 2 ** 18;
 export interface Input {
   /** Identifies the file, to tell whether the output is the same one. */
   readonly file: { readonly dev: number; readonly ino: number } | undefined;
+  /** Undefined: unknown, as for a pipe. */
+  readonly sizeBytes: number | undefined;
   /** @param prompt the question, where the message is asked for */
   read(prompt: string): Promise<ByteStream>;
 }
@@ -37,6 +39,7 @@ export async function openInput(path: string | undefined, hidden: boolean): Prom
     if (file?.isDirectory() === true) throw usageError('Standard input is a folder.', tarHint);
     return {
       file,
+      sizeBytes: sizeOf(file),
       read: () => Promise.resolve(readable(stdin, 'standard input')),
     };
   }
@@ -48,6 +51,7 @@ export async function openInput(path: string | undefined, hidden: boolean): Prom
   }
   return {
     file: undefined,
+    sizeBytes: undefined,
     read: async (prompt) => streamOf(await readMessage({ prompt, hidden })),
   };
 }
@@ -68,13 +72,16 @@ async function openFile(path: string): Promise<Input> {
           : handle.createReadStream({ highWaterMark: readSizeBytes }),
         path,
       );
-    return { file: stat, read: () => Promise.resolve(stream()) };
+    return { file: stat, sizeBytes: sizeOf(stat), read: () => Promise.resolve(stream()) };
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
     throw usageError(`${path} can't be read (${code}).`, 'Check the path after --in.', { cause });
   }
 }
+
+const sizeOf = (stat: Stats | undefined): number | undefined =>
+  stat?.isFile() === true ? stat.size : undefined;
 
 const tarHint = 'To encrypt a folder: tar c FOLDER | …';
 

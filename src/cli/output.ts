@@ -2,7 +2,7 @@
  * Where the payload goes: standard output, or a file that is there whole or not at all.
  */
 import { randomBytes } from 'node:crypto';
-import { createReadStream, unlinkSync } from 'node:fs';
+import { createReadStream, fstatSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import {
   access,
   constants,
@@ -15,6 +15,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import process, { stdout } from 'node:process';
+import { isatty } from 'node:tty';
 
 import { KmsPocError, usageError } from '../errors.ts';
 import { type ByteStream, collect, streamOf } from '../formats/byte-stream.ts';
@@ -87,13 +88,22 @@ export async function openOutput(
   const target = isFile ? await resolveTarget(path).catch(refuse) : path;
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
   return {
-    isTerminal: false,
+    isTerminal: existing !== undefined && isOwnTerminal(existing),
     isHeldUntilEnd: isFile,
     replacesFile: existing?.isFile() === true,
     write: isFile
       ? (payload, check) => replaceFile(target, payload, check)
       : (payload) => writeToDevice(target, payload),
   };
+}
+
+/** Whether it is the terminal that this process runs on: /dev/tty, /dev/stdout, /dev/pts/3. */
+function isOwnTerminal(file: Stats): boolean {
+  if (!file.isCharacterDevice()) return false;
+  const open = [0, 1, 2].filter(isatty).map((descriptor) => fstatSync(descriptor));
+  return [...open, statSync('/dev/tty', { throwIfNoEntry: false })].some(
+    (terminal) => terminal?.rdev === file.rdev,
+  );
 }
 
 /** A symlink stays: the file it points to is replaced, or made. */

@@ -3,7 +3,7 @@ import { usageError } from '../errors.ts';
 import { readSmallFile } from '../keys/small-file.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
-import { isInteractive } from './terminal.ts';
+import { isInteractive, whileAsking } from './terminal.ts';
 
 /**
  * @param keyFile the key that it opens, for the question
@@ -34,5 +34,5 @@ export async function readPassphrase(
       'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
     );
   }
-  return readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true });
+  return whileAsking(() => readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true }));
 }

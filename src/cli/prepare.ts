@@ -13,6 +13,7 @@ import type { Arguments } from './arguments.ts';
 import { type Input, openInput } from './input.ts';
 import { createKeySources, isAwsKmsHost } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
+import { withProgress } from './progress.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
 import { askUser, isInteractive, type Voice } from './terminal.ts';
 
@@ -107,7 +108,10 @@ export function checkBatchArguments(args: Arguments): void {
 /** @throws KmsPocError Usage */
 export async function openStreams(args: Arguments, inPlace = false): Promise<Streams> {
   const input = await openInput(args.in, args.hide);
-  return { input, output: await openOutput(args.out, input, inPlace) };
+  const output = await openOutput(args.out, input, inPlace);
+  // On a terminal the payload itself shows how far it is; --json is for programs.
+  const isSilent = args.quiet || args.json || output.isTerminal;
+  return { input: isSilent ? input : withProgress(input, args.batch), output };
 }
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>

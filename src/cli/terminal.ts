@@ -1,13 +1,14 @@
 /**
- * All that people read comes from here, on standard error: prompts, notices, errors. Standard
- * output carries the payload and nothing else (output.ts).
+ * All that people read comes from here, on standard error: prompts, notices, errors, progress.
+ * Standard output carries the payload and nothing else (output.ts).
  *
  * - A notice or an error is one line that begins with the command's name; what to do about it is a
  *   second line that begins with `hint:`.
  * - Nothing is asked unless standard input and standard error are both a terminal.
  * - With --json an error is one JSON object.
+ * - The status line is below all else: it is gone before anything else is written, and at the end.
  */
-import { stderr, stdin } from 'node:process';
+import process, { env, stderr, stdin } from 'node:process';
 
 import { KmsPocError } from '../errors.ts';
 import type { CommandName } from './arguments.ts';
@@ -24,6 +25,7 @@ export interface Voice {
 }
 
 const say = (text: string): void => {
+  clearStatus();
   stderr.write(`${text}\n`);
 };
 
@@ -69,7 +71,56 @@ export function showStack(error: unknown): void {
 
 /** Says what the payload behind it on a terminal is; no line break is added. */
 export function showLabel(text: string): void {
+  clearStatus();
   stderr.write(text);
+}
+
+let status = '';
+let isExitWatched = false;
+let isAsking = false;
+
+/** Whether a line can be drawn over. */
+export const canShowStatus = (): boolean => stderr.isTTY && env.TERM !== 'dumb';
+
+/**
+ * Draws the status line, or draws it anew. The cursor waits at its start: where a terminal breaks
+ * the line in two because its window became narrower, all of it can still be erased from there.
+ *
+ * @param text given the columns that it may take
+ */
+export function showStatus(text: (columns: number) => string): void {
+  if (isAsking) return;
+  if (!isExitWatched) process.once('exit', clearStatus);
+  isExitWatched = true;
+  const erase = eraseStatus();
+  status = text(statusColumns());
+  stderr.write(`\r${status}${erase}\r`);
+}
+
+export function clearStatus(): void {
+  if (status === '') return;
+  stderr.write(`\r${eraseStatus()}`);
+  status = '';
+}
+
+/**
+ * A serial line doesn't know its size. The last column stays free: terminals differ in where the
+ * cursor goes from it.
+ */
+const statusColumns = (): number => (stderr.columns > 0 ? stderr.columns : 80) - 1;
+
+/** To the end of the line, or of the screen where the line may take several rows by now. */
+const eraseStatus = (): string => (status.length > statusColumns() ? '\x1b[J' : '\x1b[K');
+
+/** Keeps the status line away while a question waits for its answer. */
+export async function whileAsking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  clearStatus();
+  isAsking = true;
+  try {
+    return await ask();
+  } finally {
+    isAsking = false;
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { commandLine, run, temporaryFolder } from '../support/command.ts';
-import { startOnTerminal } from '../support/pseudo-terminal.ts';
+import { type PseudoTerminal, startOnTerminal } from '../support/pseudo-terminal.ts';
 
 const enter = '\r';
 const down = '\x1b[B';
@@ -179,5 +179,31 @@ describe('where output goes', () => {
     });
     assert.deepEqual(await terminal.exit(), { status: 2, signal: null });
     assert.match(plain(terminal.output()), /Bytes are not written to a terminal/);
+  });
+
+  test('the terminal as a file of any name is a terminal', async () => {
+    for (const name of ['/dev/tty', '/dev/stdout']) {
+      const onTerminal = (command: string, more: string[]): PseudoTerminal =>
+        startOnTerminal(command, ['-u', 'alice', '-k', 'local', '-o', name, ...more], {
+          home,
+          columns: 2000,
+        });
+      const encrypt = onTerminal('kms-encrypt', []);
+      await encrypt.waitFor('message to encrypt: ');
+      encrypt.write(`\x1b[200~\x1b[2Jred\x1b[201~${enter}`);
+      assert.deepEqual(await encrypt.exit(), { status: 0, signal: null });
+      const output = plain(encrypt.output());
+      assert.match(output, /Your encrypted message:\n/);
+
+      const decrypt = onTerminal('kms-decrypt', []);
+      await decrypt.waitFor('message to decrypt: ');
+      decrypt.write(`\x1b[200~${base64Line.exec(output)?.[0] ?? ''}\x1b[201~${enter}`);
+      assert.deepEqual(await decrypt.exit(), { status: 0, signal: null });
+      assert.match(decrypt.output(), /Your decrypted message: [^\x1b]*\[2Jred\r\n/);
+
+      const bytes = onTerminal('kms-encrypt', ['--binary']);
+      assert.deepEqual(await bytes.exit(), { status: 2, signal: null });
+      assert.match(plain(bytes.output()), /Bytes are not written to a terminal/);
+    }
   });
 });
