@@ -75,7 +75,7 @@ function explain(name: CommandName, error: unknown): ExitStatus {
  * operation on a file, for ever for a FIFO that nobody has at its other end.
  */
 function endOnSignals(): void {
-  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       process.emit('exit', exitStatus.interrupted); // temporary files go, the terminal is restored
       process.removeAllListeners(signal);

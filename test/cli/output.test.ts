@@ -394,17 +394,20 @@ describe('signals', () => {
       assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
       await proxy.stop();
     });
+  }
 
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
     test(`${signal} with half of a file written`, async () => {
       const cwd = temporaryFolder();
-      const appeared = firstOf(watch(cwd));
-      const child = start('kms-encrypt', [...args, '--out', 'new'], cwd);
+      mkdirSync(join(cwd, 'folder')); // a core dump of SIGQUIT would go beside it
+      const appeared = firstOf(watch(join(cwd, 'folder')));
+      const child = start('kms-encrypt', [...args, '--out', 'folder/new'], cwd);
       const ended = finished(child);
       child.stdin?.write(longPlaintext); // and its end never comes
       await appeared;
       child.kill(signal);
       assert.equal((await ended).signal, signal);
-      assert.deepEqual(readdirSync(cwd), []);
+      assert.deepEqual(readdirSync(join(cwd, 'folder')), []);
     });
   }
 
