@@ -86,7 +86,7 @@ export async function decryptByKms(
   const awsKeys = keys.filter((key) => key.kind === 'aws');
   if (awsKeys.length === 0) {
     throw usageError(
-      'This message was encrypted by AWS KMS, and no key of AWS KMS is set.',
+      'This looks like a message of AWS KMS, and no key of AWS KMS is set.',
       'Set KEY_ID in .env or the environment, or name the key: --key alias/NAME, its id or ARN.',
     );
   }
