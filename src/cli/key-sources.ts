@@ -72,6 +72,8 @@ async function connect(
   onRequest: (host: string) => void,
 ): Promise<Kms> {
   const { connectKms } = await import('../kms.ts');
+  // The SDK takes an `endpoint_url` from the profile that this names, not from the one it is given.
+  if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
   return connectKms({
     region,
     profile: settings.profile?.value,

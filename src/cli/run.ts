@@ -4,9 +4,9 @@
 import process, { argv, env, stdout } from 'node:process';
 
 import packageJson from '../../package.json' with { type: 'json' };
-import { type ExitStatus, exitStatus, KmsPocError } from '../errors.ts';
+import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../formats/byte-stream.ts';
-import { type Arguments, type CommandName, parseArguments } from './arguments.ts';
+import type { Arguments, CommandName } from './arguments.ts';
 import { standardOutput } from './output.ts';
 import {
   createVoice,
@@ -31,6 +31,8 @@ export async function run(name: CommandName, command: Command): Promise<void> {
   process.on('unhandledRejection', fail);
   endOnSignals();
   try {
+    requireCurrentFolder();
+    const { parseArguments } = await import('./arguments.ts');
     const args = await parseArguments(
       name,
       argv.slice(2),
@@ -47,6 +49,17 @@ export async function run(name: CommandName, command: Command): Promise<void> {
     process.exit();
   } catch (error) {
     fail(error);
+  }
+}
+
+/** A folder can be deleted under a command: yargs does not even load then, nor is a path found. */
+function requireCurrentFolder(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    throw usageError('The current folder is not there any more.', 'Go to another one: cd.', {
+      cause,
+    });
   }
 }
 
@@ -75,7 +88,7 @@ function explain(name: CommandName, error: unknown): ExitStatus {
  * operation on a file, for ever for a FIFO that nobody has at its other end.
  */
 function endOnSignals(): void {
-  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       process.emit('exit', exitStatus.interrupted); // temporary files go, the terminal is restored
       process.removeAllListeners(signal);

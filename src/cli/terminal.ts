@@ -129,7 +129,14 @@ export async function whileAsking<Answer>(ask: () => Promise<Answer>): Promise<A
  * @throws KmsPocError Interrupted
  */
 export async function askUser(users: readonly string[] | '*'): Promise<string> {
+  // https://no-color.org: prompts knows it under Node's older name only, and looks when it is loaded.
+  if (env.NO_COLOR) env.NODE_DISABLE_COLORS = '1';
   const { default: prompts } = await import('prompts');
+  // It hides the cursor, and a signal ends the command without its knowing.
+  const showCursor = (): void => {
+    stderr.write('\x1b[?25h');
+  };
+  process.once('exit', showCursor);
   const isName = /^[A-Za-z0-9._@-]{1,64}$/;
   const common = { name: 'user', stdout: stderr } as const;
   const answer = await prompts(
@@ -153,6 +160,7 @@ export async function askUser(users: readonly string[] | '*'): Promise<string> {
       },
     },
   );
+  process.off('exit', showCursor);
   const { user } = answer as { user?: unknown };
   // At the end of its input prompts settles without an answer.
   if (typeof user !== 'string') throw new KmsPocError('Interrupted', 'Interrupted.');

@@ -102,7 +102,7 @@ export async function tryKmsKeys<Result>(
     failures.find(({ code }) => code !== 'WrongKey') ??
     failures[0] ??
     usageError(
-      'This message was encrypted by AWS KMS, and no key of AWS KMS is set.',
+      'This looks like a message of AWS KMS, and no key of AWS KMS is set.',
       'Set KEY_ID in .env or the environment, or name the key: --key alias/NAME, its id or ARN.',
     )
   );

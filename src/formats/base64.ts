@@ -8,6 +8,9 @@ import { type ByteStream, peek, streamOf } from './byte-stream.ts';
 /** Bytes that are encoded at once, a multiple of three: long strings are memory that stays. */
 const pieceBytes = 3 * 2 ** 15;
 
+/** Characters that are decoded at once, for the same reason. */
+const pieceCharacters = 2 ** 16;
+
 /** Base64 on one line, without a line break at the end. Constant memory. */
 export async function* encodeBase64(bytes: ByteStream): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array();
@@ -111,6 +114,15 @@ const notCiphertext = (why: string, options?: ErrorOptions): KmsPocError =>
 /** Signs around base64 that people paste with it: spaces, line breaks, quotes. */
 const pastedAlong = /[\s"'`]+/g;
 
+/** A read of a file can be larger than what is decoded at once. */
+async function* inSmallPieces(text: ByteStream): AsyncGenerator<Uint8Array> {
+  for await (const chunk of text) {
+    for (let at = 0; at < chunk.length; at += pieceCharacters) {
+      yield chunk.subarray(at, at + pieceCharacters);
+    }
+  }
+}
+
 /**
  * Decodes base64 strictly: `Buffer.from(text, 'base64')` drops what it doesn't know, and with it
  * the reason why a message can't be decrypted.
@@ -122,7 +134,7 @@ class Base64Decoder {
 
   async *decode(text: ByteStream): AsyncGenerator<Uint8Array> {
     let rest = '';
-    for await (const chunk of text) {
+    for await (const chunk of inSmallPieces(text)) {
       const isFirst = this.characters === 0;
       const clean = latin1(isFirst ? withoutByteOrderMark(chunk) : chunk)
         .replace(pastedAlong, '')

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Arguments, type CommandName, parseArguments } from '../../src/cli/arguments.ts';
 import { KmsPocError } from '../../src/errors.ts';
-import { run } from '../support/command.ts';
-import { checkLine, failureOf } from '../support/failure.ts';
+import { commandLine, run } from '../support/command.ts';
+import { checkLine, failureOf, readFailure } from '../support/failure.ts';
 
 const commands = ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt'] as const;
 
@@ -251,5 +251,13 @@ describe('the commands', () => {
       'kms-encrypt: A message is never an argument, and there are no others: other users of this machine could see it.\n' +
         'hint: Type it at the prompt, pipe it in, or name a file with --in. See kms-encrypt --help.\n',
     );
+  });
+
+  test('in a folder that was deleted say so', async () => {
+    const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local', '--json']);
+    const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
+    const failure = readFailure(await run('sh', ['-c', script, file, ...args], { stdin: 'x' }));
+    assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+    assert.match(failure.message, /^The current folder is not there any more\.$/);
   });
 });

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -19,6 +20,7 @@ import {
 import { watch } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   commandLine,
   type Finished,
@@ -28,6 +30,7 @@ import {
 } from '../support/command.ts';
 import { type Failure, failureOf, readFailure } from '../support/failure.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
+import { startOnTerminal } from '../support/pseudo-terminal.ts';
 
 type Command = 'kms-encrypt' | 'kms-decrypt';
 
@@ -60,6 +63,12 @@ function inShell(line: string, command: Command, more: string[], cwd: string): P
   const { file, args: commandArgs } = commandLine(command, [...args, ...more]);
   const script = line.replace('COMMAND', '"$0" "$@"');
   return run('sh', ['-c', script, file, ...commandArgs], { home, cwd });
+}
+
+/** Starts a command that goes on until it is told to end. */
+function start(command: Command, more: string[], cwd: string, env = {}): ChildProcess {
+  const { file, args: commandArgs } = commandLine(command, more);
+  return spawn(file, commandArgs, { ...surroundings({ home, cwd, env }), stdio: 'pipe' });
 }
 
 async function makeFifo(path: string): Promise<void> {
@@ -265,6 +274,43 @@ describe('--out', () => {
       assert.match(stderr, /Writing standard output failed \(ENOSPC\)\./);
     }
   });
+
+  test('a disk that gets full in the middle leaves the old file, and no other', async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, 'old'), 'old');
+    const input = join(temporaryFolder(), 'input');
+    writeFileSync(input, longPlaintext);
+    // In its place a limit on the size of files: 2,000 blocks of 512 bytes.
+    for (const more of [[], ['--binary']]) {
+      const { status, stdout, stderr } = await inShell(
+        'ulimit -f 2000; COMMAND',
+        'kms-encrypt',
+        ['--in', input, '--out', 'old', ...more],
+        cwd,
+      );
+      assert.deepEqual([status, stdout.length], [1, 0]);
+      assert.match(stderr, /^kms-encrypt: Writing \S*old failed \(EFBIG\)\.\n$/);
+      assert.deepEqual(readdirSync(cwd), ['old']);
+      assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
+    }
+  });
+
+  test('a folder that vanishes with half of the file written', async () => {
+    const cwd = temporaryFolder();
+    const folder = join(cwd, 'folder');
+    mkdirSync(folder);
+    const appeared = firstOf(watch(folder));
+    const child = start('kms-encrypt', [...args, '--out', 'folder/new'], cwd);
+    const ended = finished(child);
+    child.stdin?.write(longPlaintext);
+    await appeared;
+    rmSync(folder, { recursive: true });
+    child.stdin?.end();
+    const { status, stdout, stderr } = await ended;
+    assert.deepEqual([status, stdout.length], [1, 0]);
+    assert.match(stderr, /^kms-encrypt: Writing \S*folder\/new failed \(ENOENT\)\.\n$/);
+    assert.deepEqual(readdirSync(cwd), []);
+  });
 });
 
 describe('a reader that goes away', () => {
@@ -334,6 +380,33 @@ describe('--in and standard input', () => {
     }
   });
 
+  test('a file that fails while it is read', async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, 'old'), 'old');
+    for (const more of [[], ['--batch']]) {
+      const { status, stdout, stderr } = await run(
+        'kms-encrypt',
+        [...args, ...more, '--in', '/proc/self/mem', '--out', 'old'],
+        options(cwd),
+      );
+      assert.deepEqual([status, stdout.length], [1, 0]);
+      assert.equal(stderr, 'kms-encrypt: Reading /proc/self/mem failed (EIO).\n');
+    }
+    assert.deepEqual(readdirSync(cwd), ['old']);
+    assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
+  });
+
+  test('a file that vanishes once the command has begun is read to its end', async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, 'message'), short);
+    const terminal = startOnTerminal('kms-decrypt', ['-k', 'local', '-i', 'message'], options(cwd));
+    await terminal.waitFor('alice');
+    rmSync(join(cwd, 'message'));
+    terminal.write('\r');
+    await terminal.waitFor(secret);
+    assert.equal((await terminal.exit()).status, 0);
+  });
+
   test('a folder as standard input is an error, not an empty message', async () => {
     const folder = openSync(temporaryFolder(), 'r');
     const { file, args: commandArgs } = commandLine('kms-encrypt', [...args, '--json']);
@@ -365,11 +438,6 @@ describe('signals', () => {
     AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
     AWS_SECRET_ACCESS_KEY: 'any',
   });
-  const start = (command: Command, more: string[], cwd: string, env = {}): ChildProcess => {
-    const { file, args: commandArgs } = commandLine(command, more);
-    return spawn(file, commandArgs, { ...surroundings({ home, cwd, env }), stdio: 'pipe' });
-  };
-
   // Ended by the signal itself, which a shell takes for 128 + its number.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     test(`${signal} while KMS does not answer`, async () => {
@@ -394,17 +462,20 @@ describe('signals', () => {
       assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
       await proxy.stop();
     });
+  }
 
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
     test(`${signal} with half of a file written`, async () => {
       const cwd = temporaryFolder();
-      const appeared = firstOf(watch(cwd));
-      const child = start('kms-encrypt', [...args, '--out', 'new'], cwd);
+      mkdirSync(join(cwd, 'folder')); // a core dump of SIGQUIT would go beside it
+      const appeared = firstOf(watch(join(cwd, 'folder')));
+      const child = start('kms-encrypt', [...args, '--out', 'folder/new'], cwd);
       const ended = finished(child);
       child.stdin?.write(longPlaintext); // and its end never comes
       await appeared;
       child.kill(signal);
       assert.equal((await ended).signal, signal);
-      assert.deepEqual(readdirSync(cwd), []);
+      assert.deepEqual(readdirSync(join(cwd, 'folder')), []);
     });
   }
 
@@ -423,6 +494,51 @@ describe('signals', () => {
       if (child.stderr !== null) await once(child.stderr, 'data');
       child.kill('SIGINT');
       assert.equal((await ended).signal, 'SIGINT');
+    }
+  });
+});
+
+describe('kill -9 at any moment', () => {
+  const length = 2 ** 26;
+  const rounds = 6;
+  let folder: string;
+  before(async () => {
+    folder = temporaryFolder();
+    writeFileSync(join(folder, 'plain'), Buffer.alloc(length, longPlaintext));
+    const more = ['-i', join(folder, 'plain'), '-o', join(folder, 'message'), '--binary'];
+    assert.equal((await run('kms-encrypt', [...args, ...more], { home })).status, 0);
+  });
+  /** From before the command has begun until it would be done. */
+  const moment = (): Promise<void> => delay(Math.random() * 1000);
+
+  for (const [command, input] of [
+    ['kms-encrypt', 'plain'],
+    ['kms-decrypt', 'message'],
+  ] as const) {
+    test(`${command} leaves the old file, or the whole new one`, async () => {
+      const cwd = temporaryFolder();
+      for (let round = 0; round < rounds; round++) {
+        writeFileSync(join(cwd, 'out'), 'old');
+        const child = start(command, [...args, '-i', join(folder, input), '-o', 'out'], cwd);
+        const ended = finished(child);
+        await moment();
+        child.kill('SIGKILL');
+        const { status } = await ended;
+        const { size } = statSync(join(cwd, 'out'));
+        assert.ok(status === 0 ? size >= length : size === 3, `${status}: ${size} bytes`);
+      }
+    });
+  }
+
+  test('kms-decrypt to a pipe: what went out is the beginning of the message', async () => {
+    const plain = readFileSync(join(folder, 'plain'));
+    for (let round = 0; round < rounds; round++) {
+      const child = start('kms-decrypt', [...args, '-i', join(folder, 'message')], folder);
+      const ended = finished(child);
+      await moment();
+      child.kill('SIGKILL');
+      const { stdout } = await ended;
+      assert.ok(stdout.equals(plain.subarray(0, stdout.length)));
     }
   });
 });

@@ -11,7 +11,12 @@ import { checkUser, loadSettings, type Role, type Settings } from '../../src/cli
 import { KmsPocError } from '../../src/errors.ts';
 import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
-import { awsAnswer, type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import {
+  awsAnswer,
+  type FaultProxy,
+  refusingEndpoint,
+  startFaultProxy,
+} from '../support/fault-proxy.ts';
 
 const noArguments: Arguments = {
   user: undefined,
@@ -423,6 +428,34 @@ describe('the commands', () => {
     const byProfile = await encrypt({ ...chain, AWS_ENDPOINT_URL: undefined }, { home });
     assert.equal(byProfile.status, 0);
     assert.equal(byProfile.stderr, notice('the AWS configuration file'));
+  });
+
+  test('an endpoint of the profile that is used, and of no other', async () => {
+    const home = temporaryFolder();
+    mkdirSync(join(home, '.aws'));
+    const credentials = 'aws_access_key_id = WORKID\naws_secret_access_key = work-secret\n';
+    writeFileSync(
+      join(home, '.aws', 'config'),
+      `[profile work]\nendpoint_url = ${proxy.endpoint}\n${credentials}` +
+        `[profile service]\nservices = local\n${credentials}` +
+        `[services local]\nkms =\n  endpoint_url = ${proxy.endpoint}\n` +
+        `[profile other]\nendpoint_url = ${refusingEndpoint}\n${credentials}`,
+    );
+    const env = { AWS_ENDPOINT_URL: undefined, AWS_REGION: 'eu-central-1' };
+    for (const profile of ['work', 'service']) {
+      const args = ['--profile', profile];
+      for (const finished of [
+        await encrypt({ ...env, AWS_PROFILE: 'other' }, { args, home }),
+        await encrypt(env, { args, home }),
+        await encrypt(env, { file: { AWS_PROFILE: profile }, home }),
+      ]) {
+        assert.equal(finished.status, 0, finished.stderr);
+        assert.match(finished.stderr, /\(set by the AWS configuration file\)/);
+      }
+    }
+    assert.equal(proxy.count(), 6);
+    const given = { ...env, AWS_ENDPOINT_URL: proxy.endpoint };
+    assert.equal((await encrypt(given, { args: ['--profile', 'other'], home })).status, 0);
   });
 
   test('an endpoint from .env that would show messages to the network is refused', async () => {

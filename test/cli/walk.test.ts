@@ -93,6 +93,31 @@ describe('the walk without an account', () => {
     }
   });
 
+  test('a menu that a signal ends gives the cursor back', async () => {
+    for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
+      const terminal = startOnTerminal('kms-encrypt', [], { home });
+      await terminal.waitFor('bob');
+      terminal.kill(signal);
+      assert.deepEqual(await terminal.exit(), { status: null, signal });
+      const output = terminal.output();
+      assert.ok(output.lastIndexOf('\x1b[?25h') > output.lastIndexOf('\x1b[?25l'), signal);
+    }
+  });
+
+  test('the menu has colours, unless NO_COLOR says otherwise', async () => {
+    for (const [NO_COLOR, isColoured] of [
+      [undefined, true],
+      ['', true],
+      ['1', false],
+    ] as const) {
+      const terminal = startOnTerminal('kms-encrypt', [], { home, env: { NO_COLOR } });
+      await terminal.waitFor('bob');
+      terminal.write('\x03');
+      await terminal.exit();
+      assert.equal(/\x1b\[[\d;]+m/.test(terminal.output()), isColoured);
+    }
+  });
+
   test('reads well at 40 columns', async () => {
     const terminal = startOnTerminal('kms-encrypt', ['-q'], { home, columns: 40, rows: 30 });
     await terminal.waitFor('alice');

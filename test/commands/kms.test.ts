@@ -308,7 +308,7 @@ describe('keys', () => {
       stdin: ciphertext,
     });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /encrypted by AWS KMS, and no key of AWS KMS is set/);
+    assert.match(failure.message, /a message of AWS KMS, and no key of AWS KMS is set/);
     assert.match(failure.hint ?? '', /KEY_ID/);
   });
 });
