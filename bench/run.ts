@@ -1,49 +1,32 @@
 /**
  * `npm run bench [-- start-up | streams | batch …]`: speed as ratios to references that are
- * measured in the same run. Prints tables in Markdown, and with all of them writes
- * bench/RESULTS.md.
+ * measured in the same run. Prints tables in Markdown; a run of all of them puts them in README.md
+ * too, between `<!-- bench -->` and `<!-- /bench -->`.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { argv } from 'node:process';
+import { argv, env, versions } from 'node:process';
 
 import { ensurePythonEnvironment } from '../test/support/python.ts';
+import { benchBatch } from './batch.ts';
 import { benchStartUp } from './start-up.ts';
-import { benchStreams, type StreamResult } from './streams.ts';
+import { benchStreams } from './streams.ts';
 import { markdown, type Table } from './table.ts';
 
-const streams = async (): Promise<Table> => {
-  const results = await benchStreams();
-  const speed = (name: string): number =>
-    results.find((result) => result.name === name)?.mebibytesPerSecond ?? NaN;
-  const row = ({ name, mebibytesPerSecond, maxRssMebibytes }: StreamResult): string[] => {
-    const what = name.endsWith('encrypt') ? 'encrypt' : 'decrypt';
-    return [
-      name,
-      mebibytesPerSecond.toFixed(0),
-      (mebibytesPerSecond / speed(`plain-${what}`)).toFixed(2),
-      (mebibytesPerSecond / speed(`library-${what}`)).toFixed(1),
-      maxRssMebibytes.toFixed(0),
-    ];
-  };
-  return {
-    title:
-      'Streams of 512 MiB, local key (plain: node:crypto AES-256-GCM; library: the Encryption SDK with its defaults)',
-    head: ['', 'MiB/s', 'x plain', 'x library', 'RSS MiB'],
-    rows: results.map(row),
-  };
-};
-
 const benches: Record<string, () => Promise<Table>> = {
-  'start-up': () => benchStartUp(),
-  streams,
+  'start-up': benchStartUp,
+  streams: benchStreams,
+  batch: benchBatch,
 };
 
 const names = argv.length > 2 ? argv.slice(2) : Object.keys(benches);
+env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 ensurePythonEnvironment((text) => {
   console.error(text);
 });
-const texts: string[] = [];
+const texts = [`Node ${versions.node}, ${availableParallelism()} CPUs.\n`];
+console.log(texts[0]);
 for (const name of names) {
   const bench = benches[name];
   if (bench === undefined) {
@@ -53,4 +36,13 @@ for (const name of names) {
   console.log(text);
   texts.push(text);
 }
-if (argv.length === 2) writeFileSync(join(import.meta.dirname, 'RESULTS.md'), texts.join('\n'));
+if (argv.length === 2) {
+  const readme = join(import.meta.dirname, '..', 'README.md');
+  const before = readFileSync(readme, 'utf8');
+  const after = before.replace(
+    /(<!-- bench -->\n)[^]*(<!-- \/bench -->)/,
+    (_, start: string, end: string) => `${start}\n${texts.join('\n')}\n${end}`,
+  );
+  if (after === before) throw new Error('README.md has no marks for the tables.');
+  writeFileSync(readme, after);
+}

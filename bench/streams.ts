@@ -1,111 +1,109 @@
 /**
- * How fast a long stream is encrypted and decrypted, beside a plain node:crypto AES-256-GCM pipe
- * with the same reads (the floor: the same cipher, with no header, frames or keys) and the
- * Encryption SDK with its defaults (signed, frames of 4 KiB).
+ * How fast the commands encrypt and decrypt a long file, whole processes, beside a plain
+ * node:crypto pipe and the Encryption SDK with its defaults.
  */
-import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 
-const mebibyte = 1024 * 1024;
+import { surroundings, temporaryFolder } from '../test/support/command.ts';
+import { buildLibrary, command, memoryOfNode, timeLibrary, timeNode } from './programs.ts';
+import { measure } from './rounds.ts';
+import type { Table } from './table.ts';
 
-export interface StreamResult {
-  /** Such as `decrypt`, `plain-decrypt` or `library-decrypt`. */
-  name: string;
-  mebibytesPerSecond: number;
-  maxRssMebibytes: number;
-}
-
+const mebibytes = 512;
 /** The library with its defaults is so slow that a part of the data is enough to tell. */
-const librarySizeRatio = 1 / 8;
+const partMebibytes = mebibytes / 8;
+const rounds = 5;
 
-/**
- * Measures all cases in turn, several times over, each in a process of its own.
- *
- * @param options.mebibytes of plaintext in a stream
- * @param options.rounds of all cases; the median of each counts
- */
-export const benchStreams = async ({ mebibytes = 512, rounds = 5 } = {}): Promise<
-  StreamResult[]
-> => {
-  const folder = mkdtempSync(join(tmpdir(), 'kms-poc-bench-'));
-  try {
-    const program = join(folder, 'stream-case.mjs');
-    await bundle(program);
-    const whole = join(folder, 'whole');
-    const part = join(folder, 'part');
-    const partMebibytes = Math.ceil(mebibytes * librarySizeRatio);
-    writeRandom(whole, mebibytes);
-    writeRandom(part, partMebibytes);
-    runCase(program, 'prepare-plain', whole);
-    runCase(program, 'prepare-ours', whole);
-    runCase(program, 'prepare-library', part);
+const plainProgram = join(import.meta.dirname, 'plain-stream.js');
 
-    const measurements = new Map<string, Measurement[]>();
-    const names = ['encrypt', 'decrypt'].flatMap((what) => [
-      `plain-${what}`,
-      what,
-      `library-${what}`,
-    ]);
-    for (let round = 0; round < rounds; round += 1) {
-      for (const name of names) {
-        const measured = runCase(program, name, isLibrary(name) ? part : whole);
-        measurements.set(name, [...(measurements.get(name) ?? []), measured]);
-      }
-    }
-    return [...measurements].map(([name, all]) => ({
-      name,
-      mebibytesPerSecond:
-        (isLibrary(name) ? partMebibytes : mebibytes) /
-        (median(all.map(({ milliseconds }) => milliseconds)) / 1000),
-      maxRssMebibytes: Math.max(...all.map(({ maxRssMebibytes }) => maxRssMebibytes)),
-    }));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-};
+export async function benchStreams(): Promise<Table> {
+  const folder = temporaryFolder();
+  const { env } = surroundings({ home: folder });
+  const library = await buildLibrary(folder);
+  const whole = join(folder, 'whole');
+  const part = join(folder, 'part');
+  writeRandom(whole, mebibytes);
+  writeRandom(part, partMebibytes);
 
-interface Measurement {
-  milliseconds: number;
-  maxRssMebibytes: number;
+  const encrypt = command('kms-encrypt', ['-u', 'alice', '-k', 'local', '--binary', '-i', whole]);
+  const decrypt = command('kms-decrypt', ['-u', 'alice', '-k', 'local', '-i', `${whole}.ours`]);
+  const intoFile = async (
+    file: string,
+    run: (output: number) => Promise<number>,
+  ): Promise<void> => {
+    const output = openSync(file, 'w');
+    await run(output);
+    closeSync(output);
+  };
+  await intoFile(`${whole}.encrypted`, (output) =>
+    timeNode([plainProgram, 'encrypt', whole], { env, output }),
+  );
+  await intoFile(`${whole}.ours`, (output) => timeNode(encrypt, { env, output }));
+  await intoFile(`${part}.library`, (output) =>
+    timeLibrary(library, ['stream-encrypt', part], { env, output }),
+  );
+
+  const times = await measure(
+    {
+      plainEncrypt: () => timeNode([plainProgram, 'encrypt', whole], { env }),
+      encrypt: () => timeNode(encrypt, { env }),
+      libraryEncrypt: () => timeLibrary(library, ['stream-encrypt', part], { env }),
+      plainDecrypt: () => timeNode([plainProgram, 'decrypt', `${whole}.encrypted`], { env }),
+      decrypt: () => timeNode(decrypt, { env }),
+      libraryDecrypt: () => timeLibrary(library, ['stream-decrypt', `${part}.library`], { env }),
+    },
+    rounds,
+  );
+  const memory = Math.max(
+    await memoryOfNode(encrypt, { env }),
+    await memoryOfNode(decrypt, { env }),
+  );
+
+  const row = (name: string, size: number, encryptMs: number, decryptMs: number): string[] => [
+    name,
+    ...columns(
+      size / encryptMs,
+      mebibytes / times.plainEncrypt,
+      partMebibytes / times.libraryEncrypt,
+    ),
+    ...columns(
+      size / decryptMs,
+      mebibytes / times.plainDecrypt,
+      partMebibytes / times.libraryDecrypt,
+    ),
+  ];
+  return {
+    title: `A file of ${mebibytes} MiB with a local key, whole process, which takes ${memory.toFixed(0)} MiB of memory:`,
+    head: [
+      '',
+      ...['encrypting, MiB/s', 'x plain', 'x SDK'],
+      ...['decrypting, MiB/s', 'x plain', 'x SDK'],
+    ],
+    rows: [
+      row('plain `node:crypto` AES-256-GCM', mebibytes, times.plainEncrypt, times.plainDecrypt),
+      row('the commands', mebibytes, times.encrypt, times.decrypt),
+      row(
+        'Encryption SDK, its defaults',
+        partMebibytes,
+        times.libraryEncrypt,
+        times.libraryDecrypt,
+      ),
+    ],
+  };
 }
 
-const isLibrary = (name: string): boolean => name.startsWith('library-');
+/** @param speed in mebibytes per millisecond, like the others */
+const columns = (speed: number, plain: number, library: number): string[] => [
+  (speed * 1000).toFixed(0),
+  (speed / plain).toFixed(2),
+  (speed / library).toFixed(1),
+];
 
-/** As the commands are bundled: memory and speed depend on how much else is loaded. */
-const bundle = async (outfile: string): Promise<void> => {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'stream-case.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    mainFields: ['module', 'main'],
-    banner: {
-      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  });
-};
-
-const runCase = (program: string, name: string, file: string): Measurement =>
-  JSON.parse(execFileSync(process.execPath, [program, name, file]).toString()) as Measurement;
-
-const writeRandom = (file: string, mebibytes: number): void => {
-  const bytes = randomFillSync(new Uint8Array(mebibyte));
+function writeRandom(file: string, size: number): void {
+  const bytes = randomFillSync(new Uint8Array(2 ** 20));
   const descriptor = openSync(file, 'w');
-  for (let index = 0; index < mebibytes; index += 1) writeSync(descriptor, bytes);
+  for (let index = 0; index < size; index += 1) writeSync(descriptor, bytes);
   closeSync(descriptor);
-};
-
-const median = (values: number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? NaN)
-    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
-};
+}

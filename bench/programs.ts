@@ -1,0 +1,58 @@
+/** What is measured: the built commands, and the references beside them. */
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+import { maxRssMebibytes, tellMaxRss } from '../test/support/max-rss.ts';
+import { type ProcessOptions, time } from './rounds.ts';
+
+const dist = join(import.meta.dirname, '..', 'dist');
+
+/** As the shell starts a built command: Node's file and arguments. */
+export const command = (name: 'kms-encrypt' | 'kms-decrypt', args: readonly string[]): string[] => [
+  '--',
+  join(dist, `${name}.js`),
+  '-q',
+  ...args,
+];
+
+/** @returns milliseconds */
+export async function timeNode(args: readonly string[], options: ProcessOptions): Promise<number> {
+  return (await time(process.execPath, args, options)).milliseconds;
+}
+
+/** @returns the mebibytes of memory that a run takes; telling it costs time */
+export async function memoryOfNode(
+  args: readonly string[],
+  options: ProcessOptions,
+): Promise<number> {
+  const env = { ...options.env, ...tellMaxRss };
+  return maxRssMebibytes((await time(process.execPath, args, { ...options, env })).stderr);
+}
+
+/** The Encryption SDK by itself, bundled as the commands are: see library.ts. */
+export async function buildLibrary(folder: string): Promise<string> {
+  const outfile = join(folder, 'library.mjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'library.ts')],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    mainFields: ['module', 'main'],
+    banner: {
+      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  });
+  return outfile;
+}
+
+/** @returns milliseconds of its work, its start-up not counted */
+export async function timeLibrary(
+  program: string,
+  args: readonly string[],
+  options: ProcessOptions,
+): Promise<number> {
+  return Number((await time(process.execPath, [program, ...args], options)).stderr);
+}
