@@ -19,6 +19,7 @@ import process, { stdout } from 'node:process';
 import { KmsPocError, usageError } from '../errors.ts';
 import { type ByteStream, collect, streamOf } from '../formats/byte-stream.ts';
 import type { Input } from './input.ts';
+import { visibleJson } from './visible-text.ts';
 
 export interface Output {
   readonly isTerminal: boolean;
@@ -204,5 +205,6 @@ export async function collectWhole(payload: ByteStream, purpose: string): Promis
   return bytes;
 }
 
+/** JSON's own escapes leave some characters that drive a terminal. */
 export const jsonLine = (value: object): ByteStream =>
-  streamOf(Buffer.from(`${JSON.stringify(value)}\n`));
+  streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));

@@ -11,7 +11,7 @@ import process, { env, stderr, stdin } from 'node:process';
 
 import { KmsPocError } from '../errors.ts';
 import type { CommandName } from './arguments.ts';
-import { visibleText } from './visible-text.ts';
+import { visibleJson, visibleText } from './visible-text.ts';
 
 /** Whether questions can be asked and seen. */
 export const isInteractive = (): boolean => stdin.isTTY && stderr.isTTY;
@@ -42,7 +42,8 @@ export function ignoreClosedStandardError(): void {
 export function showError(command: CommandName, error: KmsPocError, asJson: boolean): void {
   const { code, message, hint } = error;
   if (asJson) {
-    say(JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } }));
+    const json = JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } });
+    say(visibleJson(json));
     return;
   }
   say(`${command}: ${visibleText(message)}`);
