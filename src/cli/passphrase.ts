@@ -5,6 +5,7 @@ import { usageError } from '../errors.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
 import { isInteractive } from './terminal.ts';
+import { visibleText } from './visible-text.ts';
 
 /**
  * @param keyFile the key that it opens, for the question
@@ -35,5 +36,5 @@ export async function readPassphrase(
       'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
     );
   }
-  return readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true });
+  return readMessage({ prompt: `Passphrase of ${visibleText(keyFile)}: `, hidden: true });
 }
