@@ -142,6 +142,13 @@ const rows: readonly Row[] = [
     hint: () => 'Check KEY_ID or --key: alias/NAME, a key id, or an ARN.',
   },
   {
+    // Of the AWS configuration: one of ours is looked at before.
+    code: 'Usage',
+    names: ['ERR_INVALID_URL'],
+    message: () => 'The endpoint of AWS KMS is not an address',
+    hint: () => 'Check endpoint_url in the AWS configuration file.',
+  },
+  {
     code: 'Throttled',
     names: [
       'ThrottlingException',

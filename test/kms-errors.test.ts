@@ -609,6 +609,19 @@ describe('credentials, Region and profile, before any request', () => {
       says: /^There is no AWS profile nobody\.$/,
       hint: /aws configure list-profiles/,
     },
+    {
+      name: 'an endpoint in the AWS configuration that is none',
+      env: () => ({
+        AWS_ENDPOINT_URL: undefined,
+        AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+        AWS_SECRET_ACCESS_KEY: 'any',
+        AWS_CONFIG_FILE: configured('[default]\nendpoint_url = not an address\n'),
+      }),
+      status: 2,
+      code: 'Usage',
+      says: /^The endpoint of AWS KMS is not an address \(ERR_INVALID_URL\)\.$/,
+      hint: /endpoint_url in the AWS configuration file/,
+    },
   ];
   for (const { name, env, args: more = [], status, code, says, hint } of cases) {
     test(name, async () => {

@@ -234,6 +234,6 @@ export async function collectWhole(payload: ByteStream, purpose: string): Promis
   return bytes;
 }
 
-/** One line of JSON that can't drive a terminal. */
+/** JSON's own escapes leave some characters that drive a terminal. */
 export const jsonLine = (value: object): ByteStream =>
   streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));

@@ -4,6 +4,7 @@ import { readSmallFile } from '../keys/small-file.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
 import { isInteractive, whileAsking } from './terminal.ts';
+import { visibleText } from './visible-text.ts';
 
 /**
  * @param keyFile the key that it opens, for the question
@@ -34,5 +35,6 @@ export async function readPassphrase(
       'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
     );
   }
-  return whileAsking(() => readMessage({ prompt: `Passphrase of ${keyFile}: `, hidden: true }));
+  const prompt = `Passphrase of ${visibleText(keyFile)}: `;
+  return whileAsking(() => readMessage({ prompt, hidden: true }));
 }

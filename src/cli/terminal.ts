@@ -44,11 +44,8 @@ export function ignoreClosedStandardError(): void {
 export function showError(command: CommandName, error: KmsPocError, asJson: boolean): void {
   const { code, message, hint } = error;
   if (asJson) {
-    say(
-      visibleJson(
-        JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } }),
-      ),
-    );
+    const json = JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } });
+    say(visibleJson(json));
     return;
   }
   say(`${command}: ${visibleText(message)}`);

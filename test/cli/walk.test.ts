@@ -164,7 +164,7 @@ describe('where output goes', () => {
       });
       writeFileSync(join(cwd, name), stdout);
     };
-    await store(Buffer.from('\x1b]0;owned\x07\x1b[2Jred'), 'hostile');
+    await store(Buffer.from('\x1b]0;owned\x07\x1b[2Jred \x9b31m \u202e'), 'hostile');
     await store(Uint8Array.of(0xff, 0xfe, 0x00), 'bytes');
 
     const hostile = startOnTerminal(
@@ -176,8 +176,17 @@ describe('where output goes', () => {
       },
     );
     assert.deepEqual(await hostile.exit(), { status: 0, signal: null });
-    assert.doesNotMatch(hostile.output(), /\x1b\]|\x07|\x1b\[2J/);
+    assert.doesNotMatch(hostile.output(), /\x1b\]|\x07|\x1b\[2J|\x9b|\u202e/);
     assert.match(hostile.output(), /red/);
+
+    const json = startOnTerminal(
+      'kms-decrypt',
+      ['-u', 'alice', '-k', 'local', '-i', 'hostile', '--json'],
+      { home, cwd },
+    );
+    await json.waitFor(String.raw`\u001b[2Jred \u009b31m \u202e"`);
+    assert.deepEqual(await json.exit(), { status: 0, signal: null });
+    assert.doesNotMatch(json.output(), /\x1b\]|\x07|\x1b\[2J|\x9b|\u202e/);
 
     const bytes = startOnTerminal('kms-decrypt', ['-u', 'alice', '-k', 'local', '-i', 'bytes'], {
       home,

@@ -7,7 +7,9 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { decrypt } from '../../src/commands/decrypt.ts';
 import { encrypt } from '../../src/commands/encrypt.ts';
+import { defaultFrameLength } from '../../src/envelope/limits.ts';
 import { KmsPocError } from '../../src/errors.ts';
+import { encodeBase64 } from '../../src/formats/base64.ts';
 import { openEncryptionKey } from '../../src/keys/encryption-keys.ts';
 import { makeLocalKey } from '../../src/keys/local-key.ts';
 import { inPieces, collect, type Outcome, outcomeOf } from '../support/bytes.ts';
@@ -147,6 +149,18 @@ test('any bytes, for any user that may be named', async () => {
     }),
     { numRuns: 50 },
   );
+});
+
+test('lengths around every edge, in bytes and base64', async () => {
+  const frame = defaultFrameLength;
+  const edges = [1, 4095, 4096, 4097, frame - 1, frame, frame + 1, 2 * frame, 3 * frame + 2];
+  for (const length of [0, ...edges]) {
+    const plaintext = randomBytes(length);
+    const ciphertext = await encrypted(plaintext);
+    const base64 = await collect(encodeBase64(inPieces(ciphertext, [65_537, 1])));
+    assert.ok((await plaintextOf(ciphertext)).equals(plaintext), `${length} bytes`);
+    assert.ok((await plaintextOf(base64)).equals(plaintext), `${length} bytes in base64`);
+  }
 });
 
 describe('a message that was changed', () => {
