@@ -27,14 +27,11 @@ export async function decryptBatchCommand(args: Arguments, voice: Voice): Promis
   checkBatchArguments(args);
   const { settings, key, backupKeys, oldKeys, sources } = prepareKeys(args, 'DECRYPTOR', voice);
   const streams = await prepareBatch(args);
-  const announced = new Set<string>();
   const batch = decryptBatch({
     ...(await optionsOf(args, settings, streams)),
     keys: [key, ...backupKeys, ...oldKeys],
     sources,
     onOtherKey: (name) => {
-      if (announced.has(name)) return;
-      announced.add(name);
       voice.warn(`some lines were opened with ${name}, which is not the first key.`);
     },
   });

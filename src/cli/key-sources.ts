@@ -87,10 +87,8 @@ export function announceStrangeHosts(
   { endpoint }: Pick<Settings, 'endpoint'>,
   voice: Voice,
 ): (host: string) => void {
-  const announced = new Set<string>();
   return (host) => {
-    if (isAwsKmsHost(host) || announced.has(host)) return;
-    announced.add(host);
+    if (isAwsKmsHost(host)) return;
     const source = endpoint?.source ?? 'the AWS configuration file';
     voice.warn(`messages go to ${host}, which is not AWS KMS (set by ${source}).`);
   };

@@ -29,8 +29,12 @@ const say = (text: string): void => {
   stderr.write(`${text}\n`);
 };
 
+/** Says each thing once, however many messages, keys and roles come upon it. */
 export function createVoice(command: CommandName, isQuiet: boolean): Voice {
+  const said = new Set<string>();
   const warn = (text: string): void => {
+    if (said.has(text)) return;
+    said.add(text);
     say(`${command}: ${visibleText(text)}`);
   };
   return { warn, notice: isQuiet ? () => undefined : warn };

@@ -119,6 +119,7 @@ describe('a KMS blob to a key of the same Region', () => {
   test('is moved within KMS, with credentials of one’s own', async () => {
     const done = await reencrypt(['--to-key', 'alias/new'], await encrypted(secret));
     assertQuiet(done);
+    assert.equal(done.stderr.match(/which is not AWS KMS/g)?.length, 1);
     assert.deepEqual(calls(), ['MOVER ReEncrypt']);
     const { body } = proxy.requests[0] ?? {};
     assert.deepEqual(
