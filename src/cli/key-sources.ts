@@ -9,6 +9,7 @@ import type { Kms } from '../kms.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
+import { xdgFolder } from './xdg-folder.ts';
 
 export function createKeySources(settings: Settings, voice: Voice): KeySources {
   const { fallbackRegions } = settings;
@@ -118,6 +119,6 @@ function defaultLocalKeyFile(): string {
       ? join(home, 'Library', 'Application Support')
       : platform === 'win32'
         ? (env.LOCALAPPDATA ?? join(home, 'AppData', 'Local'))
-        : (env.XDG_DATA_HOME ?? join(home, '.local', 'share'));
+        : xdgFolder(env.XDG_DATA_HOME, join(home, '.local', 'share'));
   return join(dataFolder, 'kms-poc', 'local.key');
 }
