@@ -11,7 +11,12 @@ import { checkUser, loadSettings, type Role, type Settings } from '../../src/cli
 import { KmsPocError } from '../../src/errors.ts';
 import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
-import { awsAnswer, type FaultProxy, refusingEndpoint, startFaultProxy } from '../support/fault-proxy.ts';
+import {
+  awsAnswer,
+  type FaultProxy,
+  refusingEndpoint,
+  startFaultProxy,
+} from '../support/fault-proxy.ts';
 
 const noArguments: Arguments = {
   user: undefined,
