@@ -10,6 +10,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { env, getuid, platform } from 'node:process';
 
+import { xdgFolder } from './xdg-folder.ts';
+
 type EnableCompileCache = (folder: string) => void;
 
 export function enableCompileCache(): void {
@@ -20,7 +22,7 @@ export function enableCompileCache(): void {
   const cacheFolder =
     platform === 'darwin'
       ? join(homedir(), 'Library', 'Caches')
-      : (env.XDG_CACHE_HOME ?? join(homedir(), '.cache'));
+      : xdgFolder(env.XDG_CACHE_HOME, join(homedir(), '.cache'));
   const folder = join(cacheFolder, 'kms-poc');
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -9,6 +9,7 @@ import type { Kms } from '../kms.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { KeyPair, Role, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
+import { xdgFolder } from './xdg-folder.ts';
 
 /**
  * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
@@ -133,6 +134,6 @@ function defaultLocalKeyFile(): string {
       ? join(home, 'Library', 'Application Support')
       : platform === 'win32'
         ? (env.LOCALAPPDATA ?? join(home, 'AppData', 'Local'))
-        : (env.XDG_DATA_HOME ?? join(home, '.local', 'share'));
+        : xdgFolder(env.XDG_DATA_HOME, join(home, '.local', 'share'));
   return join(dataFolder, 'kms-poc', 'local.key');
 }

@@ -194,6 +194,25 @@ describe('the commands', () => {
     }
   });
 
+  test('make it below the home folder where XDG_DATA_HOME is no absolute path', async () => {
+    for (const folder of ['', 'data', undefined]) {
+      const home = temporaryFolder();
+      const cwd = temporaryFolder();
+      const env = { XDG_DATA_HOME: folder, XDG_CACHE_HOME: folder };
+      const { status } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
+        stdin: 'x',
+        home,
+        cwd,
+        env,
+      });
+      assert.equal(status, 0);
+      assert.deepEqual(readdirSync(cwd), []);
+      if (process.platform !== 'darwin') {
+        assert.ok(existsSync(join(home, '.local', 'share', 'kms-poc', 'local.key')));
+      }
+    }
+  });
+
   test('make it where local:FILE says', async () => {
     const cwd = temporaryFolder();
     const { status, stderr } = await run('kms-encrypt', ['-u', 'bob', '-k', 'local:a/b.key'], {
