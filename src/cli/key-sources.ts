@@ -1,11 +1,11 @@
 /** From settings to where keys come from. */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { env, platform } from 'node:process';
 
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Kms } from '../kms.ts';
+import { homeFolder } from './home-folder.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { KeyPair, Role, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
@@ -129,12 +129,11 @@ export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
 
 /** Where each system keeps a program's data: the XDG base directories on Linux. */
 function defaultLocalKeyFile(): string {
-  const home = homedir();
   const dataFolder =
     platform === 'darwin'
-      ? join(home, 'Library', 'Application Support')
+      ? homeFolder(undefined, 'Library', 'Application Support')
       : platform === 'win32'
-        ? (env.LOCALAPPDATA ?? join(home, 'AppData', 'Local'))
-        : (env.XDG_DATA_HOME ?? join(home, '.local', 'share'));
+        ? homeFolder(env.LOCALAPPDATA, 'AppData', 'Local')
+        : homeFolder(env.XDG_DATA_HOME, '.local', 'share');
   return join(dataFolder, 'kms-poc', 'local.key');
 }
