@@ -8,6 +8,7 @@ import type { ByteStream } from '../formats/byte-stream.ts';
 import { readDoctorSettings } from './doctor-settings.ts';
 import { createSubject } from './doctor-subject.ts';
 import { createTable } from './doctor-table.ts';
+import { useProfile } from './key-sources.ts';
 import { standardOutput } from './output.ts';
 import type { Command } from './run.ts';
 import { loadSettings, type SettingName } from './settings.ts';
@@ -19,6 +20,7 @@ export const doctorCommand: Command = async (args, voice) => {
   const settings = loadSettings(args, env, (name, problem) => {
     problems.set(name, problem);
   });
+  useProfile(settings);
   const read = readDoctorSettings(args, settings, problems, isInteractive());
   const subject = createSubject(settings, problems, read, voice);
   let status = 0;

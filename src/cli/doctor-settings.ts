@@ -7,7 +7,7 @@ import type { NamedKey } from '../commands/doctor/subject.ts';
 import { KmsPocError, usageError } from '../errors.ts';
 import { type KeyReference, keyReferenceText, parseKeyReference } from '../keys/key-reference.ts';
 import type { Arguments } from './arguments.ts';
-import { checkFallback, checkRegion, noKeySet, parseList } from './prepare.ts';
+import { checkFallback, checkRegion, noKeySet, parseBackupKeys, parseList } from './prepare.ts';
 import { checkUser, type Role, type Setting, type SettingName, type Settings } from './settings.ts';
 
 /** What is wrong with a setting. It counts as not set. */
@@ -45,7 +45,7 @@ export function readDoctorSettings(
     checkRegion(reference, settings);
     return reference;
   });
-  const backupKeys = attempt(() => parseList(settings.backupKeys));
+  const backupKeys = attempt(() => parseBackupKeys(settings));
   const oldKeys = attempt(() => parseList(settings.decryptKeys));
   const fallbackRegions = attempt(() => {
     const problem = problems.get('FALLBACK_REGIONS');

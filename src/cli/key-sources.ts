@@ -11,6 +11,14 @@ import type { KeyPair, Role, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
 
 /**
+ * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
+ * environment names, not from the one that the client is given.
+ */
+export function useProfile({ profile }: Settings): void {
+  if (profile !== undefined) env.AWS_PROFILE = profile.value;
+}
+
+/**
  * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
  * @throws KmsPocError Usage, for half a pair of credentials
  */
@@ -72,8 +80,6 @@ async function connect(
   onRequest: (host: string) => void,
 ): Promise<Kms> {
   const { connectKms } = await import('../kms.ts');
-  // The SDK takes an `endpoint_url` from the profile that this names, not from the one it is given.
-  if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
   return connectKms({
     region,
     profile: settings.profile?.value,

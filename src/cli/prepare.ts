@@ -11,7 +11,7 @@ import { type KeyReference, parseKeyReference, parseKeyReferences } from '../key
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
 import { type Input, openInput } from './input.ts';
-import { createKeySources, isAwsKmsHost } from './key-sources.ts';
+import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
 import { withProgress } from './progress.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
@@ -33,15 +33,10 @@ export function prepareKeys(args: Arguments, role: Role, voice: Voice): Prepared
   if (settings.file?.othersCanRead === true) {
     voice.notice(`others can read ${settings.file.path}: chmod 600 it.`);
   }
+  useProfile(settings);
   const sources = createKeySources(settings, role, voice);
   const key = chooseKey(settings, sources, voice);
-  const backupKeys = parseList(settings.backupKeys);
-  if (backupKeys.length >= maxEncryptedDataKeys) {
-    throw usageError(
-      `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
-      'Take some away.',
-    );
-  }
+  const backupKeys = parseBackupKeys(settings);
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, settings.users);
   return { settings, key, backupKeys, oldKeys, sources };
@@ -116,6 +111,16 @@ export async function openStreams(args: Arguments, inPlace = false): Promise<Str
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>
   setting === undefined ? [] : parseKeyReferences(setting.value, setting.source);
+
+/** @throws KmsPocError Usage */
+export function parseBackupKeys(settings: Settings): KeyReference[] {
+  const backupKeys = parseList(settings.backupKeys);
+  if (backupKeys.length < maxEncryptedDataKeys) return backupKeys;
+  throw usageError(
+    `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
+    'Take some away.',
+  );
+}
 
 /** A script must never fall back to a local key unseen; in a terminal it is seen. */
 function chooseKey(settings: Settings, sources: KeySources, voice: Voice): KeyReference {
