@@ -1,7 +1,7 @@
 /** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
 import { KmsPocError, usageError } from '../errors.ts';
 import { readCiphertext } from '../formats/base64.ts';
-import { collectAll, streamOf } from '../formats/byte-stream.ts';
+import { asBuffer, collectAll, streamOf } from '../formats/byte-stream.ts';
 import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
 
 export interface Users {
@@ -97,9 +97,6 @@ function exactBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? bytes : undefined;
 }
-
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /**
  * The line of a message that failed: its other fields, and the error in the place of one that was

@@ -6,6 +6,7 @@
 import { MessageFormat, NodeAlgorithmSuite } from '@aws-crypto/material-management-node';
 import { ContentType, deserializeFactory, type HeaderInfo } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
+import { asBuffer } from '../formats/byte-stream.ts';
 import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
@@ -39,8 +40,7 @@ export interface EnvelopeHeader {
   info: HeaderInfo;
 }
 
-const toUtf8 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+const toUtf8 = (bytes: Uint8Array): string => asBuffer(bytes).toString('utf8');
 
 const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSuite);
 
