@@ -10,6 +10,7 @@ import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
+import { checkCiphertextOutput } from './ciphertext-output.ts';
 import { type Input, openInput } from './input.ts';
 import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
@@ -67,6 +68,7 @@ export async function prepareMessage(
     throw usageError('No user is named.', 'Name one: --user NAME.');
   }
   const streams = await openStreams(args, inPlace);
+  checkCiphertextOutput(args, streams.output);
   return { ...streams, user: args.user ?? (await askUser(settings.users)) };
 }
 
