@@ -202,7 +202,9 @@ export const unwrapDataKey = async (
     try {
       const opened = (key = await configured.open());
       if (!dataKeys.some((dataKey) => opened.isNamedBy(dataKey))) {
-        otherKeys.push(opened.name);
+        // As the settings have it, an alias or a file, and which key that turned out to be.
+        const { name } = configured;
+        otherKeys.push(name === opened.name ? name : `${name} (${opened.name})`);
         continue;
       }
       const materials = await unwrapWith(opened, header);

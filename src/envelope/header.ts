@@ -10,6 +10,7 @@ import { asBuffer } from '../formats/byte-stream.ts';
 import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
+import { keyTitle } from './wrapping-key.ts';
 
 /** What a header says about one of the keys that can open the message. */
 export interface EncryptedDataKeyInfo {
@@ -103,13 +104,7 @@ export const printable = (text: string): string => {
 
 /** The keys of a header in one line, bounded. */
 export const printableKeys = (keys: readonly EncryptedDataKeyInfo[]): string => {
-  const shown = keys
-    .slice(0, 4)
-    .map(({ providerId, keyName }) =>
-      providerId === 'aws-kms'
-        ? printable(keyName)
-        : `${printable(providerId)} ${printable(keyName)}`,
-    );
+  const shown = keys.slice(0, 4).map((key) => keyTitle(key, printable));
   const more = keys.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 };

@@ -100,7 +100,7 @@ describe('the wrong key', () => {
     const refused = await assertRefused(
       decrypt(message, { keys: [other] }),
       'WrongKey',
-      /opens with kms-poc-local 3f9a0c11, and not with local key b0710000\.$/,
+      /opens with local key 3f9a0c11, and not with local key b0710000\.$/,
     );
     assert.equal(refused.status, 3);
   });
