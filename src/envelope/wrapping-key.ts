@@ -38,8 +38,8 @@ export interface WrappingKey {
   /** Whether a header means this key. A key that no header names is never asked to unwrap. */
   isNamedBy(dataKey: EncryptedDataKeyInfo): boolean;
   /**
-   * What stands behind an error that the keyring threw, if the key's own service gave it: the
-   * library turns errors into text and loses their names. Undefined: it is about the message.
+   * What stands behind an error that the keyring threw when it was to unwrap, and that is no
+   * KmsPocError, if it is about the key. Undefined: it is about the message.
    */
   explain?(error: unknown): KmsPocError | undefined;
 }
