@@ -52,12 +52,7 @@ async function* tableOf(checks: AsyncIterable<Check>): ByteStream {
 async function* jsonOf(checks: AsyncIterable<Check>): ByteStream {
   const all: Check[] = [];
   for await (const check of checks) all.push(check);
-  const report = { ok: all.every(({ state }) => state !== 'wrong'), checks: all.map(jsonOfCheck) };
+  const report = { ok: all.every(({ state }) => state !== 'wrong'), checks: all };
   const json = `${JSON.stringify(report)}\n`;
   yield Buffer.from(stdout.isTTY ? visibleJson(json) : json);
 }
-
-const jsonOfCheck = ({ error, ...check }: Check): object =>
-  error === undefined
-    ? check
-    : { ...check, error: { code: error.code, message: error.message, hint: error.hint } };

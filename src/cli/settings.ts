@@ -7,7 +7,7 @@ import { isIPv4 } from 'node:net';
 
 import { parse } from 'dotenv';
 
-import { KmsPocError, usageError } from '../errors.ts';
+import { KmsPocError, systemCode, usageError } from '../errors.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
 import { readSmallFileSync } from '../keys/small-file.ts';
 import type { Arguments } from './arguments.ts';
@@ -163,10 +163,10 @@ function readSettingsFile(given: string | undefined): SettingsFile | undefined {
     const values = parse(readSmallFileSync(path));
     return { path, values, othersCanRead: (statSync(path).mode & 0o077) !== 0 };
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemCode(cause);
     if (given === undefined && code === 'ENOENT') return undefined;
     throw usageError(
-      `The settings file ${path} can't be read (${code ?? 'unknown reason'}).`,
+      `The settings file ${path} can't be read (${code}).`,
       given === undefined
         ? 'Make it readable, or move it away.'
         : 'Check the path after --env-file.',

@@ -43,15 +43,11 @@ export function ignoreClosedStandardError(): void {
 }
 
 export function showError(command: CommandName, error: KmsPocError, asJson: boolean): void {
-  const { code, message, hint } = error;
   if (asJson) {
-    say(
-      visibleJson(
-        JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } }),
-      ),
-    );
+    say(visibleJson(JSON.stringify({ error })));
     return;
   }
+  const { message, hint } = error;
   say(`${command}: ${visibleText(message)}`);
   if (hint !== undefined) say(`hint: ${visibleText(hint)}`);
 }

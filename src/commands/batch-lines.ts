@@ -109,9 +109,5 @@ export function errorLine(
   error: KmsPocError,
   without: readonly string[],
 ): string {
-  const { code, message, hint } = error;
-  return withoutFields(object, [...without, 'error'], {
-    name: 'error',
-    value: { code, message, ...(hint !== undefined && { hint }) },
-  });
+  return withoutFields(object, [...without, 'error'], { name: 'error', value: error });
 }

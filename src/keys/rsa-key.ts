@@ -5,7 +5,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 
-import { KmsPocError } from '../errors.ts';
+import { KmsPocError, systemCode } from '../errors.ts';
 import { asBuffer } from '../formats/byte-stream.ts';
 import { readSmallFile } from './small-file.ts';
 
@@ -78,7 +78,7 @@ async function readPem(file: string): Promise<Buffer> {
   try {
     return await readSmallFile(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    const code = systemCode(cause);
     throw new KmsPocError(
       code === 'ENOENT' ? 'KeyNotFound' : 'KeyUnusable',
       `The RSA key file ${file} can't be read (${code}).`,
