@@ -47,6 +47,7 @@ export default defineConfig(
       'src/envelope/**',
       'src/kms.ts',
       'src/kms-errors.ts',
+      'src/kms-fallback.ts',
       'src/kms-key-state.ts',
       'src/identity.ts',
     ],

@@ -71,8 +71,18 @@ export class KmsPocError extends Error {
   get status(): ExitStatus {
     return statusOfCode[this.code];
   }
+
+  /** As programs see it, in `--json` and `--batch`. */
+  toJSON(): { code: ErrorCode; message: string; hint?: string } {
+    const { code, message, hint } = this;
+    return { code, message, ...(hint !== undefined && { hint }) };
+  }
 }
 
 /** An error in how the command was called or set up (status 2). */
 export const usageError = (message: string, hint?: string, options?: ErrorOptions): KmsPocError =>
   new KmsPocError('Usage', message, hint, options);
+
+/** The system's own name for what went wrong with a file: `ENOENT`. */
+export const systemCode = (error: unknown): string =>
+  (error as NodeJS.ErrnoException).code ?? 'unknown reason';

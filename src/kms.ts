@@ -1,5 +1,5 @@
 /**
- * The small wrapper around AWS KMS that both commands share: a message of up to 4,096 bytes in,
+ * The small wrapper around AWS KMS that the commands share: a message of up to 4,096 bytes in,
  * base64 out, and back, under the encryption context `{ user }`.
  */
 import {

@@ -41,8 +41,9 @@ export async function decryptBatchCommand(args: Arguments, voice: Voice): Promis
 export async function reencryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
   checkBatchArguments(args);
   const keys = prepareKeys(args, 'DECRYPTOR', voice);
-  const move = await prepareMove(keys, voice);
+  const openMove = prepareMove(keys, voice);
   const streams = await prepareBatch(args, { inPlace: true });
+  const move = await openMove();
   const options = await optionsOf(args, keys.settings, streams);
   const batch = reencryptBatch({ ...options, ...move, prove: streams.output.replacesFile });
   await runBatch(batch, streams, voice);

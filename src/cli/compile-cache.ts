@@ -6,11 +6,10 @@
  */
 import { lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { env, getuid, platform } from 'node:process';
 
-import { xdgFolder } from './xdg-folder.ts';
+import { homeFolder } from './home-folder.ts';
 
 type EnableCompileCache = (folder: string) => void;
 
@@ -21,8 +20,8 @@ export function enableCompileCache(): void {
   if (enable === undefined || getuid === undefined || env.NODE_COMPILE_CACHE) return;
   const cacheFolder =
     platform === 'darwin'
-      ? join(homedir(), 'Library', 'Caches')
-      : xdgFolder(env.XDG_CACHE_HOME, join(homedir(), '.cache'));
+      ? homeFolder(undefined, 'Library', 'Caches')
+      : homeFolder(env.XDG_CACHE_HOME, '.cache');
   const folder = join(cacheFolder, 'kms-poc');
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

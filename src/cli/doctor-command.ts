@@ -8,6 +8,7 @@ import type { ByteStream } from '../formats/byte-stream.ts';
 import { readDoctorSettings } from './doctor-settings.ts';
 import { createSubject } from './doctor-subject.ts';
 import { createTable } from './doctor-table.ts';
+import { useProfile } from './key-sources.ts';
 import { standardOutput } from './output.ts';
 import type { Command } from './run.ts';
 import { loadSettings, type SettingName } from './settings.ts';
@@ -19,6 +20,7 @@ export const doctorCommand: Command = async (args, voice) => {
   const settings = loadSettings(args, env, (name, problem) => {
     problems.set(name, problem);
   });
+  useProfile(settings);
   const read = readDoctorSettings(args, settings, problems, isInteractive());
   const subject = createSubject(settings, problems, read, voice);
   let status = 0;
@@ -50,12 +52,7 @@ async function* tableOf(checks: AsyncIterable<Check>): ByteStream {
 async function* jsonOf(checks: AsyncIterable<Check>): ByteStream {
   const all: Check[] = [];
   for await (const check of checks) all.push(check);
-  const report = { ok: all.every(({ state }) => state !== 'wrong'), checks: all.map(jsonOfCheck) };
+  const report = { ok: all.every(({ state }) => state !== 'wrong'), checks: all };
   const json = `${JSON.stringify(report)}\n`;
   yield Buffer.from(stdout.isTTY ? visibleJson(json) : json);
 }
-
-const jsonOfCheck = ({ error, ...check }: Check): object =>
-  error === undefined
-    ? check
-    : { ...check, error: { code: error.code, message: error.message, hint: error.hint } };

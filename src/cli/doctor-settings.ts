@@ -7,8 +7,15 @@ import type { NamedKey } from '../commands/doctor/subject.ts';
 import { KmsPocError, usageError } from '../errors.ts';
 import { type KeyReference, keyReferenceText, parseKeyReference } from '../keys/key-reference.ts';
 import type { Arguments } from './arguments.ts';
-import { checkFallback, checkRegion, noKeySet, parseList } from './prepare.ts';
-import { checkUser, type Role, type Setting, type SettingName, type Settings } from './settings.ts';
+import { checkFallback, checkRegion, noKeySet, parseBackupKeys, parseList } from './prepare.ts';
+import {
+  checkUser,
+  isRegion,
+  type Role,
+  type Setting,
+  type SettingName,
+  type Settings,
+} from './settings.ts';
 
 /** What is wrong with a setting. It counts as not set. */
 export type Problems = ReadonlyMap<SettingName, KmsPocError>;
@@ -45,7 +52,7 @@ export function readDoctorSettings(
     checkRegion(reference, settings);
     return reference;
   });
-  const backupKeys = attempt(() => parseList(settings.backupKeys));
+  const backupKeys = attempt(() => parseBackupKeys(settings));
   const oldKeys = attempt(() => parseList(settings.decryptKeys));
   const fallbackRegions = attempt(() => {
     const problem = problems.get('FALLBACK_REGIONS');
@@ -142,7 +149,7 @@ function awsRows(settings: Settings, problems: Problems, parsed: Parsed): Row[] 
   );
   return [
     ...row('AWS_REGION', settings.region, ({ value, source }) => {
-      if (/^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(value)) return value;
+      if (isRegion(value)) return value;
       throw usageError(`${source} is not an AWS Region.`, 'A Region looks like eu-central-1.');
     }),
     ...row('AWS_PROFILE', settings.profile, ({ value }) => value),

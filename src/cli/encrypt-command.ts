@@ -1,7 +1,7 @@
 /** `kms-encrypt`: from arguments to a ciphertext on standard output or in a file. */
 import { encrypt } from '../commands/encrypt.ts';
 import { openEncryptionKeys } from '../keys/encryption-keys.ts';
-import { checkCiphertextOutput, writeCiphertext } from './ciphertext-output.ts';
+import { writeCiphertext } from './ciphertext-output.ts';
 import { prepareKeys, prepareMessage } from './prepare.ts';
 import type { Command } from './run.ts';
 
@@ -13,7 +13,6 @@ export const encryptCommand: Command = async (args, voice) => {
   }
   const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
   const { user, input, output } = await prepareMessage(args, settings);
-  checkCiphertextOutput(args, output);
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const plaintext = await input.read(`Hello ${user}, please enter your message to encrypt: `);
   await writeCiphertext(await encrypt(user, keys, plaintext), output, {

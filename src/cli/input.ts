@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { stdin } from 'node:process';
 
-import { KmsPocError, usageError } from '../errors.ts';
+import { KmsPocError, systemCode, usageError } from '../errors.ts';
 import { type ByteStream, streamOf } from '../formats/byte-stream.ts';
 import { readMessage } from './message-reader.ts';
 import { isInteractive } from './terminal.ts';
@@ -75,7 +75,7 @@ async function openFile(path: string): Promise<Input> {
     return { file: stat, sizeBytes: sizeOf(stat), read: () => Promise.resolve(stream()) };
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    const code = systemCode(cause);
     throw usageError(`${path} can't be read (${code}).`, 'Check the path after --in.', { cause });
   }
 }
@@ -97,7 +97,7 @@ async function* readable(stream: AsyncIterable<unknown>, name: string): AsyncGen
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    const code = systemCode(cause);
     throw new KmsPocError('FileError', `Reading ${name} failed (${code}).`, undefined, { cause });
   }
 }

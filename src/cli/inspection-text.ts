@@ -2,7 +2,7 @@
 import type { Inspection } from '../commands/inspect.ts';
 import type { MessageInspection } from '../envelope/inspect.ts';
 import { maxUnverifiedBytes, mebibyte } from '../envelope/limits.ts';
-import { kmsProviderId, localKeyNamespace, rsaKeyNamespace } from '../envelope/wrapping-key.ts';
+import { keyTitle } from '../envelope/wrapping-key.ts';
 import { visibleJson } from './visible-text.ts';
 
 interface Row {
@@ -65,7 +65,12 @@ function describeMessage(message: MessageInspection): Description {
         label: 'context',
         entries: shownContext(Object.entries(message.encryptionContext)),
       },
-      { label: 'opens with', entries: keys.map(shownKey) },
+      {
+        label: 'opens with',
+        entries: keys.map(({ providerId, name }) =>
+          keyTitle({ providerId, keyName: name }, shownName),
+        ),
+      },
       {
         label: 'plaintext',
         entries: [
@@ -89,19 +94,6 @@ function describeMessage(message: MessageInspection): Description {
       'These are claims of the message itself: only decrypting it verifies them.',
     ],
   };
-}
-
-function shownKey({ providerId, name }: MessageInspection['keys'][number]): string {
-  switch (providerId) {
-    case kmsProviderId:
-      return shownName(name);
-    case localKeyNamespace:
-      return `local key ${shownName(name)}`;
-    case rsaKeyNamespace:
-      return `RSA key ${shownName(name)}`;
-    default:
-      return `${shownName(name)} of ${shownName(providerId)}`;
-  }
 }
 
 function shownContext(context: readonly (readonly [string, string])[]): string[] {

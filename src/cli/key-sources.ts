@@ -1,15 +1,22 @@
 /** From settings to where keys come from. */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { env, platform } from 'node:process';
 
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Kms } from '../kms.ts';
+import { homeFolder } from './home-folder.ts';
 import { readPassphrase } from './passphrase.ts';
 import type { KeyPair, Role, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
-import { xdgFolder } from './xdg-folder.ts';
+
+/**
+ * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
+ * environment names, not from the one that the client is given.
+ */
+export function useProfile({ profile }: Settings): void {
+  if (profile !== undefined) env.AWS_PROFILE = profile.value;
+}
 
 /**
  * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
@@ -73,8 +80,6 @@ async function connect(
   onRequest: (host: string) => void,
 ): Promise<Kms> {
   const { connectKms } = await import('../kms.ts');
-  // The SDK takes an `endpoint_url` from the profile that this names, not from the one it is given.
-  if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
   return connectKms({
     region,
     profile: settings.profile?.value,
@@ -128,12 +133,11 @@ export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
 
 /** Where each system keeps a program's data: the XDG base directories on Linux. */
 function defaultLocalKeyFile(): string {
-  const home = homedir();
   const dataFolder =
     platform === 'darwin'
-      ? join(home, 'Library', 'Application Support')
+      ? homeFolder(undefined, 'Library', 'Application Support')
       : platform === 'win32'
-        ? (env.LOCALAPPDATA ?? join(home, 'AppData', 'Local'))
-        : xdgFolder(env.XDG_DATA_HOME, join(home, '.local', 'share'));
+        ? homeFolder(env.LOCALAPPDATA, 'AppData', 'Local')
+        : homeFolder(env.XDG_DATA_HOME, '.local', 'share');
   return join(dataFolder, 'kms-poc', 'local.key');
 }

@@ -8,10 +8,13 @@ import type { PreparedKeys } from './prepare.ts';
 import type { Voice } from './terminal.ts';
 
 /**
+ * All that can be wrong with the settings is found now; keys are opened, and a passphrase is asked
+ * for, by what is returned.
+ *
  * @param prepared with the decryptor's credentials
- * @throws KmsPocError
+ * @throws KmsPocError Usage
  */
-export async function prepareMove(prepared: PreparedKeys, voice: Voice): Promise<Move> {
+export function prepareMove(prepared: PreparedKeys, voice: Voice): () => Promise<Move> {
   const { settings, key, backupKeys, oldKeys, sources } = prepared;
   if (settings.toKey === undefined) {
     throw usageError(
@@ -22,16 +25,14 @@ export async function prepareMove(prepared: PreparedKeys, voice: Voice): Promise
   const newKey = parseKeyReference(settings.toKey.value, settings.toKey.source);
   const newKeys = [newKey, ...backupKeys] as const;
   const known = [key, ...backupKeys, ...oldKeys];
-  return {
+  const encryptor = createKeySources(settings, 'ENCRYPTOR', voice);
+  return async () => ({
     // The new key among them: what was moved already must not stop a second run.
     oldKeys: known.some((each) => isSameReference(each, newKey)) ? known : [...known, newKey],
     newKeys,
-    encryptionKeys: await openEncryptionKeys(
-      newKeys,
-      createKeySources(settings, 'ENCRYPTOR', voice),
-    ),
+    encryptionKeys: await openEncryptionKeys(newKeys, encryptor),
     decryptor: sources,
     // In another Region a move would be none within KMS; it can wait until the Region is back.
     mover: createKeySources({ ...settings, fallbackRegions: [] }, undefined, voice),
-  };
+  });
 }

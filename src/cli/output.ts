@@ -17,7 +17,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import process, { stdout } from 'node:process';
 import { isatty } from 'node:tty';
 
-import { KmsPocError, usageError } from '../errors.ts';
+import { KmsPocError, systemCode, usageError } from '../errors.ts';
 import { type ByteStream, collect, streamOf } from '../formats/byte-stream.ts';
 import type { Input } from './input.ts';
 import { visibleJson } from './visible-text.ts';
@@ -60,7 +60,7 @@ export async function openOutput(
   if (path === undefined || path === '-') return standardOutput;
   const refuse = (cause: unknown): never => {
     throw usageError(
-      `${path} can't be written (${codeOf(cause)}).`,
+      `${path} can't be written (${systemCode(cause)}).`,
       'Check the path after --out.',
       {
         cause,
@@ -68,7 +68,7 @@ export async function openOutput(
     );
   };
   const existing = await stat(path).catch((cause: unknown) =>
-    codeOf(cause) === 'ENOENT' ? undefined : refuse(cause),
+    systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),
   );
   if (existing?.isDirectory() === true) throw usageError(`${path} is a folder, not a file.`);
   if (
@@ -188,11 +188,8 @@ async function forFile<Result>(target: string, action: () => Promise<Result>): P
   }
 }
 
-const codeOf = (error: unknown): string =>
-  (error as NodeJS.ErrnoException).code ?? 'unknown reason';
-
 const writeError = (target: string, cause: unknown): KmsPocError => {
-  const code = codeOf(cause);
+  const code = systemCode(cause);
   return code === 'EPIPE'
     ? new KmsPocError('OutputClosed', 'Whoever read the output closed it.', undefined, { cause })
     : new KmsPocError(

@@ -1,5 +1,5 @@
 /** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
-import { usageError } from '../errors.ts';
+import { systemCode, usageError } from '../errors.ts';
 import { readSmallFile } from '../keys/small-file.ts';
 import { readMessage } from './message-reader.ts';
 import type { Setting } from './settings.ts';
@@ -21,7 +21,7 @@ export async function readPassphrase(
       const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
       return end === -1 ? content : content.subarray(0, end);
     } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+      const code = systemCode(cause);
       throw usageError(
         `The passphrase file ${passphraseFile.value} can't be read (${code}).`,
         'Check RSA_PASSPHRASE_FILE.',

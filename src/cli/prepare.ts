@@ -10,8 +10,9 @@ import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
+import { checkCiphertextOutput } from './ciphertext-output.ts';
 import { type Input, openInput } from './input.ts';
-import { createKeySources, isAwsKmsHost } from './key-sources.ts';
+import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
 import { withProgress } from './progress.ts';
 import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
@@ -33,15 +34,10 @@ export function prepareKeys(args: Arguments, role: Role, voice: Voice): Prepared
   if (settings.file?.othersCanRead === true) {
     voice.notice(`others can read ${settings.file.path}: chmod 600 it.`);
   }
+  useProfile(settings);
   const sources = createKeySources(settings, role, voice);
   const key = chooseKey(settings, sources, voice);
-  const backupKeys = parseList(settings.backupKeys);
-  if (backupKeys.length >= maxEncryptedDataKeys) {
-    throw usageError(
-      `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
-      'Take some away.',
-    );
-  }
+  const backupKeys = parseBackupKeys(settings);
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, settings.users);
   return { settings, key, backupKeys, oldKeys, sources };
@@ -72,6 +68,7 @@ export async function prepareMessage(
     throw usageError('No user is named.', 'Name one: --user NAME.');
   }
   const streams = await openStreams(args, inPlace);
+  checkCiphertextOutput(args, streams.output);
   return { ...streams, user: args.user ?? (await askUser(settings.users)) };
 }
 
@@ -116,6 +113,16 @@ export async function openStreams(args: Arguments, inPlace = false): Promise<Str
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>
   setting === undefined ? [] : parseKeyReferences(setting.value, setting.source);
+
+/** @throws KmsPocError Usage */
+export function parseBackupKeys(settings: Settings): KeyReference[] {
+  const backupKeys = parseList(settings.backupKeys);
+  if (backupKeys.length < maxEncryptedDataKeys) return backupKeys;
+  throw usageError(
+    `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
+    'Take some away.',
+  );
+}
 
 /** A script must never fall back to a local key unseen; in a terminal it is seen. */
 function chooseKey(settings: Settings, sources: KeySources, voice: Voice): KeyReference {

@@ -1,7 +1,7 @@
 /** `kms-reencrypt`: from arguments to a ciphertext under another key. */
 import { reencrypt } from '../commands/reencrypt.ts';
 import { KmsPocError } from '../errors.ts';
-import { checkCiphertextOutput, writeCiphertext } from './ciphertext-output.ts';
+import { writeCiphertext } from './ciphertext-output.ts';
 import { prepareMove } from './move.ts';
 import { prepareKeys, prepareMessage } from './prepare.ts';
 import type { Command } from './run.ts';
@@ -13,9 +13,9 @@ export const reencryptCommand: Command = async (args, voice) => {
     return;
   }
   const keys = prepareKeys(args, 'DECRYPTOR', voice);
-  const move = await prepareMove(keys, voice);
+  const openMove = prepareMove(keys, voice);
   const { user, input, output } = await prepareMessage(args, keys.settings, { inPlace: true });
-  checkCiphertextOutput(args, output);
+  const move = await openMove();
   const reencrypted = await reencrypt({
     ...move,
     user,

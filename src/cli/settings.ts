@@ -7,7 +7,8 @@ import { isIPv4 } from 'node:net';
 
 import { parse } from 'dotenv';
 
-import { KmsPocError, usageError } from '../errors.ts';
+import { KmsPocError, systemCode, usageError } from '../errors.ts';
+import { isUserName, userNameRule } from '../formats/user-name.ts';
 import { readSmallFileSync } from '../keys/small-file.ts';
 import type { Arguments } from './arguments.ts';
 
@@ -162,10 +163,10 @@ function readSettingsFile(given: string | undefined): SettingsFile | undefined {
     const values = parse(readSmallFileSync(path));
     return { path, values, othersCanRead: (statSync(path).mode & 0o077) !== 0 };
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = systemCode(cause);
     if (given === undefined && code === 'ENOENT') return undefined;
     throw usageError(
-      `The settings file ${path} can't be read (${code ?? 'unknown reason'}).`,
+      `The settings file ${path} can't be read (${code}).`,
       given === undefined
         ? 'Make it readable, or move it away.'
         : 'Check the path after --env-file.',
@@ -174,14 +175,11 @@ function readSettingsFile(given: string | undefined): SettingsFile | undefined {
   }
 }
 
-const userName = /^[A-Za-z0-9._@-]{1,64}$/;
-const userNameRule = 'A name has 1 to 64 letters, digits and . _ @ -';
-
 function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
   if (setting === undefined) return ['alice', 'bob'];
   const names = splitList(setting.value);
   if (names.includes('*')) return '*';
-  if (names.length === 0 || !names.every((name) => userName.test(name))) {
+  if (names.length === 0 || !names.every(isUserName)) {
     throw usageError(
       `${setting.source} is not a comma-separated list of names.`,
       `${userNameRule}.`,
@@ -192,10 +190,7 @@ function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
 
 function parseRegions(setting: Setting | undefined): readonly string[] {
   const regions = splitList(setting?.value ?? '');
-  if (
-    setting !== undefined &&
-    !regions.every((region) => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(region))
-  ) {
+  if (setting !== undefined && !regions.every(isRegion)) {
     throw usageError(
       `${setting.source} is not a comma-separated list of AWS Regions.`,
       'It should look like eu-west-1,eu-north-1.',
@@ -203,6 +198,9 @@ function parseRegions(setting: Setting | undefined): readonly string[] {
   }
   return [...new Set(regions)];
 }
+
+/** Whether a Region may have this name. Which there are, nobody keeps up with. */
+export const isRegion = (name: string): boolean => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(name);
 
 const splitList = (text: string): string[] =>
   text
@@ -215,7 +213,7 @@ const splitList = (text: string): string[] =>
  * @throws KmsPocError Usage
  */
 export function checkUser(user: string, users: readonly string[] | '*'): string {
-  if (!userName.test(user)) throw usageError('That is not a user name.', `${userNameRule}.`);
+  if (!isUserName(user)) throw usageError('That is not a user name.', `${userNameRule}.`);
   if (users !== '*' && !users.includes(user)) {
     throw usageError(
       `${user} is not one of the users: ${users.join(', ')}.`,

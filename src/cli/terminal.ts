@@ -11,6 +11,7 @@
 import process, { env, stderr, stdin } from 'node:process';
 
 import { KmsPocError } from '../errors.ts';
+import { isUserName, userNameRule } from '../formats/user-name.ts';
 import type { CommandName } from './arguments.ts';
 import { visibleJson, visibleText } from './visible-text.ts';
 
@@ -46,12 +47,11 @@ export function ignoreClosedStandardError(): void {
 }
 
 export function showError(command: CommandName, error: KmsPocError, asJson: boolean): void {
-  const { code, message, hint } = error;
   if (asJson) {
-    const json = JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } });
-    say(visibleJson(json));
+    say(visibleJson(JSON.stringify({ error })));
     return;
   }
+  const { message, hint } = error;
   say(`${command}: ${visibleText(message)}`);
   if (hint !== undefined) say(`hint: ${visibleText(hint)}`);
 }
@@ -98,7 +98,7 @@ export function showStatus(text: (columns: number) => string): void {
   stderr.write(`\r${status}${erase}\r`);
 }
 
-export function clearStatus(): void {
+function clearStatus(): void {
   if (status === '') return;
   stderr.write(`\r${eraseStatus()}`);
   status = '';
@@ -138,7 +138,6 @@ export async function askUser(users: readonly string[] | '*'): Promise<string> {
     stderr.write('\x1b[?25h');
   };
   process.once('exit', showCursor);
-  const isName = /^[A-Za-z0-9._@-]{1,64}$/;
   const common = { name: 'user', stdout: stderr } as const;
   const answer = await prompts(
     users === '*'
@@ -146,8 +145,7 @@ export async function askUser(users: readonly string[] | '*'): Promise<string> {
           ...common,
           type: 'text',
           message: 'What is your user name?',
-          validate: (name: string) =>
-            isName.test(name) || 'A name has 1 to 64 letters, digits and . _ @ -',
+          validate: (name: string) => isUserName(name) || userNameRule,
         }
       : {
           ...common,

@@ -1,7 +1,7 @@
 /** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
 import { KmsPocError, usageError } from '../errors.ts';
 import { readCiphertext } from '../formats/base64.ts';
-import { collectAll, streamOf } from '../formats/byte-stream.ts';
+import { asBuffer, collectAll, streamOf } from '../formats/byte-stream.ts';
 import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
 
 export interface Users {
@@ -98,9 +98,6 @@ function exactBase64(text: string): Buffer | undefined {
   return bytes.toString('base64') === text ? bytes : undefined;
 }
 
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 /**
  * The line of a message that failed: its other fields, and the error in the place of one that was
  * there.
@@ -112,9 +109,5 @@ export function errorLine(
   error: KmsPocError,
   without: readonly string[],
 ): string {
-  const { code, message, hint } = error;
-  return withoutFields(object, [...without, 'error'], {
-    name: 'error',
-    value: { code, message, ...(hint !== undefined && { hint }) },
-  });
+  return withoutFields(object, [...without, 'error'], { name: 'error', value: error });
 }

@@ -14,9 +14,16 @@ import {
 import { decryptMessage, requireUser } from '../envelope/decrypt.ts';
 import { encryptionMaterials } from '../envelope/encrypt.ts';
 import { parseHeader } from '../envelope/header.ts';
+import { mebibyte } from '../envelope/limits.ts';
 import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
 import { type ExitStatus, exitStatus, isErrorCode, KmsPocError, usageError } from '../errors.ts';
-import { type ByteStream, collectAll, decodeUtf8, streamOf } from '../formats/byte-stream.ts';
+import {
+  asBuffer,
+  type ByteStream,
+  collectAll,
+  decodeUtf8,
+  streamOf,
+} from '../formats/byte-stream.ts';
 import { formatOf } from '../formats/ciphertext-format.ts';
 import {
   type Line,
@@ -29,7 +36,6 @@ import {
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
 import {
-  asBuffer,
   ciphertextOf,
   errorLine,
   plaintextOf,
@@ -42,12 +48,10 @@ import { collectKmsBlob } from './found-ciphertext.ts';
 import { inOrder } from './in-order.ts';
 import { type Move, moveOrOpenBlob, otherMessage } from './reencrypt.ts';
 
-const mebibyte = 2 ** 20;
-
 /** A line, without its line break, is held in memory whole, several times over. */
-export const maxPlaintextLineBytes = 16 * mebibyte;
+const maxPlaintextLineBytes = 16 * mebibyte;
 /** Base64 makes four bytes of three: whatever a plaintext line becomes can be decrypted. */
-export const maxCiphertextLineBytes = 24 * mebibyte;
+const maxCiphertextLineBytes = 24 * mebibyte;
 
 /** Lines, and so calls of a key's service, at once; and what else waits in memory. */
 const inOrderLimits = { maxPending: 16, maxSize: mebibyte, maxCount: 1024 };

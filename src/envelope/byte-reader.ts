@@ -1,3 +1,5 @@
+import { asBuffer } from '../formats/byte-stream.ts';
+
 /** Reads a stream of byte chunks in pieces that the caller chooses, copying as little as possible. */
 export interface ByteReader {
   /**
@@ -31,6 +33,8 @@ export const byteReader = (source: AsyncIterable<Uint8Array>): ByteReader => {
     for (;;) {
       const next = await chunks.next();
       if (next.done === true) return undefined;
+      // The library's streams copy a plain Uint8Array whole, and its `slice` means a copy there and
+      // a view here.
       if (next.value.length > 0) return asBuffer(next.value);
     }
   };
@@ -85,10 +89,3 @@ const joined = (parts: Buffer[]): Buffer => {
   const [only] = parts;
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 };
-
-/**
- * The same memory as a Buffer. The library's streams copy a plain Uint8Array whole, and its
- * `slice` means a copy there and a view here.
- */
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

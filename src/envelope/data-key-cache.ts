@@ -3,7 +3,6 @@
  * messages. The cache itself is the library's; it has no answer to several messages that ask for
  * the same data key at once, so here they ask one after the other.
  */
-import type { KmsPocError } from '../errors.ts';
 import {
   getLocalCryptographicMaterialsCache,
   NodeCachingMaterialsManager,
@@ -16,6 +15,8 @@ import {
   type NodeEncryptionMaterial,
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
+import type { KmsPocError } from '../errors.ts';
+import { asBuffer } from '../formats/byte-stream.ts';
 import { unwrapDataKey } from './decrypt.ts';
 import type { EnvelopeHeader } from './header.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
@@ -111,8 +112,7 @@ export const cachedUnwrapping = (
   };
 };
 
-const asText = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+const asText = (bytes: Uint8Array): string => asBuffer(bytes).toString('latin1');
 
 /** @returns runs tasks of the same name one after the other, and all others at once */
 const oneAtATime = (): (<Result>(name: string, task: () => Promise<Result>) => Promise<Result>) => {

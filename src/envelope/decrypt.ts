@@ -8,6 +8,7 @@ import {
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
 import { KmsPocError, usageError } from '../errors.ts';
+import { isUserName } from '../formats/user-name.ts';
 import { byteReader } from './byte-reader.ts';
 import { bodyPieces, type BodySize, requireBodyLength, requireFrameLength } from './frames.ts';
 import { printableKeys, readHeader, type EnvelopeHeader } from './header.ts';
@@ -107,9 +108,6 @@ const requireCommitment = (header: EnvelopeHeader): void => {
   );
 };
 
-/** Names of users that are shown from a header, which may hold anything. */
-const showableUser = /^[A-Za-z0-9._@-]{1,64}$/;
-
 /**
  * The library takes any encryption context that the header holds: comparing it is our part. Its
  * own fields begin with `aws-crypto-`, a prefix that is reserved for it.
@@ -138,7 +136,8 @@ export const requireUser = (
   }
   throw new KmsPocError(
     'WrongUser',
-    showableUser.test(other)
+    // A header may hold anything.
+    isUserName(other)
       ? `This message is for ${other}, not for ${user}.`
       : `This message is not for ${user}.`,
     'Only the user whom a message was encrypted for can decrypt it.',
@@ -147,7 +146,7 @@ export const requireUser = (
 
 const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
   const { user } = encryptionContext;
-  if (user !== undefined && !showableUser.test(user)) {
+  if (user !== undefined && !isUserName(user)) {
     throw new KmsPocError(
       'WrongUser',
       'This message is for a user whose name --user does not take.',
@@ -202,7 +201,9 @@ export const unwrapDataKey = async (
     try {
       const opened = (key = await configured.open());
       if (!dataKeys.some((dataKey) => opened.isNamedBy(dataKey))) {
-        otherKeys.push(opened.name);
+        // As the settings have it, an alias or a file, and which key that turned out to be.
+        const { name } = configured;
+        otherKeys.push(name === opened.name ? name : `${name} (${opened.name})`);
         continue;
       }
       const materials = await unwrapWith(opened, header);

@@ -15,13 +15,11 @@ import { joinSmall, throughStream } from './through-stream.ts';
 import type { WrappingKey } from './wrapping-key.ts';
 
 export interface EncryptMessageOptions {
-  /** Where data keys come from: `encryptionMaterials`, or a cache around it. */
+  /** Where the data key comes from: `encryptionMaterials`. */
   materialsManager: NodeMaterialsManager;
   /** The message is for this user: its encryption context is `{ user }` and nothing else. */
   user: string;
   plaintext: AsyncIterable<Uint8Array>;
-  /** Bytes of the plaintext, if known. A cache of data keys counts them, and is not used without. */
-  plaintextLength?: number;
   /** Bytes of plaintext in a frame; for tests and benchmarks. */
   frameLength?: number;
 }
@@ -45,21 +43,7 @@ export const encryptionMaterials = (keys: readonly WrappingKey[]): NodeMaterials
           generator: first.keyring,
           children: others.map((key) => key.keyring),
         });
-  const standard = new NodeDefaultCryptographicMaterialsManager(keyring);
-  return {
-    getEncryptionMaterials: async (request) => {
-      try {
-        return await standard.getEncryptionMaterials(request);
-      } catch (error) {
-        for (const key of keys) {
-          const explained = key.explain?.(error);
-          if (explained !== undefined) throw explained;
-        }
-        throw error;
-      }
-    },
-    decryptMaterials: () => Promise.reject(new Error('these materials only encrypt')),
-  };
+  return new NodeDefaultCryptographicMaterialsManager(keyring);
 };
 
 /**
@@ -71,8 +55,7 @@ export const encryptionMaterials = (keys: readonly WrappingKey[]): NodeMaterials
  * @throws what the plaintext or a key throws, unchanged
  */
 export async function* encryptMessage(options: EncryptMessageOptions): AsyncGenerator<Uint8Array> {
-  const { materialsManager, user, plaintext, plaintextLength } = options;
-  const { frameLength = defaultFrameLength } = options;
+  const { materialsManager, user, plaintext, frameLength = defaultFrameLength } = options;
   const encryptionContext = { user };
   const reader = byteReader(plaintext);
   try {
@@ -83,12 +66,9 @@ export async function* encryptMessage(options: EncryptMessageOptions): AsyncGene
       suite,
       encryptionContext,
       commitmentPolicy,
-      ...(plaintextLength === undefined ? {} : { plaintextLength }),
     });
-    // The length is not for the library's stream: it counts a piece that reaches over a frame's
-    // end twice, and throws where nobody can catch it.
     const stream = encryptStream(onlyThese(materials), { suiteId, encryptionContext, frameLength });
-    const frames = wholeFrames(reader, frameLength, plaintextLength);
+    const frames = wholeFrames(reader, frameLength);
     yield* joinSmall(throughStream(frames, stream, asError));
   } finally {
     reader.close();
@@ -104,27 +84,12 @@ const onlyThese = (materials: NodeEncryptionMaterial): NodeMaterialsManager => (
 /**
  * The plaintext in pieces of one frame each. The library takes any pieces, but waits for a turn of
  * the event loop for each.
- *
- * @throws when the plaintext has another length than was said: a cache of data keys counts it
  */
-async function* wholeFrames(
-  reader: ByteReader,
-  frameLength: number,
-  plaintextLength: number | undefined,
-): AsyncGenerator<Buffer> {
-  let length = 0;
+async function* wholeFrames(reader: ByteReader, frameLength: number): AsyncGenerator<Buffer> {
   for (;;) {
     const frame = await reader.readExactly(frameLength);
-    length += frame.length;
-    const isEnd = frame.length < frameLength;
-    if (
-      plaintextLength !== undefined &&
-      (isEnd ? length !== plaintextLength : length > plaintextLength)
-    ) {
-      throw new Error(`a plaintext of ${plaintextLength} bytes was announced, and ${length} came`);
-    }
     if (frame.length > 0) yield frame;
-    if (isEnd) return;
+    if (frame.length < frameLength) return;
   }
 }
 

@@ -6,9 +6,11 @@
 import { MessageFormat, NodeAlgorithmSuite } from '@aws-crypto/material-management-node';
 import { ContentType, deserializeFactory, type HeaderInfo } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
+import { asBuffer } from '../formats/byte-stream.ts';
 import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
 import type { ByteReader } from './byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
+import { keyTitle } from './wrapping-key.ts';
 
 /** What a header says about one of the keys that can open the message. */
 export interface EncryptedDataKeyInfo {
@@ -39,8 +41,7 @@ export interface EnvelopeHeader {
   info: HeaderInfo;
 }
 
-const toUtf8 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+const toUtf8 = (bytes: Uint8Array): string => asBuffer(bytes).toString('utf8');
 
 const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSuite);
 
@@ -103,13 +104,7 @@ export const printable = (text: string): string => {
 
 /** The keys of a header in one line, bounded. */
 export const printableKeys = (keys: readonly EncryptedDataKeyInfo[]): string => {
-  const shown = keys
-    .slice(0, 4)
-    .map(({ providerId, keyName }) =>
-      providerId === 'aws-kms'
-        ? printable(keyName)
-        : `${printable(providerId)} ${printable(keyName)}`,
-    );
+  const shown = keys.slice(0, 4).map((key) => keyTitle(key, printable));
   const more = keys.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 };

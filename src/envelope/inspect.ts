@@ -1,5 +1,5 @@
 /** Describes an AWS Encryption SDK message by what it says of itself, without its key. */
-import type { ErrorCode } from '../errors.ts';
+import type { KmsPocError } from '../errors.ts';
 import { byteReader } from './byte-reader.ts';
 import { cannotDecrypt, refusalsOf } from './decrypt.ts';
 import { type BodySize, measureBody } from './frames.ts';
@@ -35,16 +35,9 @@ export interface MessageInspection {
   readonly frames: number;
   readonly plaintextBytes: number;
   /** Why kms-decrypt doesn't read such a message, whichever user and key are given. */
-  readonly refusals: readonly Refusal[];
+  readonly refusals: readonly KmsPocError[];
   /** Only the message's key can tell whether any of this is true. */
   readonly verified: false;
-}
-
-/** An error of kms-decrypt. */
-export interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string | undefined;
 }
 
 /**
@@ -84,6 +77,6 @@ const describe = (header: EnvelopeHeader, body: BodySize): MessageInspection => 
   frameLength: header.frameLength,
   frames: body.frames,
   plaintextBytes: body.plaintextBytes,
-  refusals: refusalsOf(header, body).map(({ code, message, hint }) => ({ code, message, hint })),
+  refusals: refusalsOf(header, body),
   verified: false,
 });

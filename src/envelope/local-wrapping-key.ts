@@ -1,5 +1,5 @@
 import { RawAesKeyringNode, RawAesWrappingSuiteIdentifier } from '@aws-crypto/raw-aes-keyring-node';
-import { localKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+import { keyTitle, localKeyNamespace, type WrappingKey } from './wrapping-key.ts';
 
 /**
  * A local AES-256 key as a wrapping key. Other tools open its messages with a raw AES keyring of
@@ -9,7 +9,7 @@ import { localKeyNamespace, type WrappingKey } from './wrapping-key.ts';
  * @param keyBytes 32 bytes; copied, so the caller may overwrite them
  */
 export const localWrappingKey = (keyName: string, keyBytes: Uint8Array): WrappingKey => ({
-  name: `local key ${keyName}`,
+  name: keyTitle({ providerId: localKeyNamespace, keyName }),
   keyring: new RawAesKeyringNode({
     keyNamespace: localKeyNamespace,
     keyName,

@@ -3,14 +3,14 @@ import { constants, type KeyObject } from 'node:crypto';
 
 import { RawRsaKeyringNode } from '@aws-crypto/raw-rsa-keyring-node';
 
-import { rsaKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+import { keyTitle, rsaKeyNamespace, type WrappingKey } from './wrapping-key.ts';
 
 /**
  * @param fingerprint the key's name in each header: public
  * @param key a public key, which only wraps, or a private one, which only unwraps
  */
 export const rsaWrappingKey = (fingerprint: string, key: KeyObject): WrappingKey => ({
-  name: `RSA key ${fingerprint}`,
+  name: keyTitle({ providerId: rsaKeyNamespace, keyName: fingerprint }),
   keyring: new RawRsaKeyringNode({
     keyNamespace: rsaKeyNamespace,
     keyName: fingerprint,

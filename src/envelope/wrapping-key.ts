@@ -8,6 +8,27 @@ export const rsaKeyNamespace = 'kms-poc-rsa';
 /** What it calls KMS keys, with the ARN as name: every AWS Encryption SDK does. */
 export const kmsProviderId = 'aws-kms';
 
+/**
+ * What to call a key in front of people, by what a header says of it.
+ *
+ * @param shown makes a name fit to be shown: in a header it may be anything
+ */
+export function keyTitle(
+  { providerId, keyName }: Pick<EncryptedDataKeyInfo, 'providerId' | 'keyName'>,
+  shown: (name: string) => string = (name) => name,
+): string {
+  switch (providerId) {
+    case kmsProviderId:
+      return shown(keyName);
+    case localKeyNamespace:
+      return `local key ${shown(keyName)}`;
+    case rsaKeyNamespace:
+      return `RSA key ${shown(keyName)}`;
+    default:
+      return `${shown(keyName)} of ${shown(providerId)}`;
+  }
+}
+
 /** A key that wraps the data keys of messages: AWS KMS, a local file, an RSA pair. */
 export interface WrappingKey {
   /** What to call it in front of the user: `local key 3f9a…`, an ARN. */
@@ -17,8 +38,8 @@ export interface WrappingKey {
   /** Whether a header means this key. A key that no header names is never asked to unwrap. */
   isNamedBy(dataKey: EncryptedDataKeyInfo): boolean;
   /**
-   * What stands behind an error that the keyring threw, if the key's own service gave it: the
-   * library turns errors into text and loses their names. Undefined: it is about the message.
+   * What stands behind an error that the keyring threw when it was to unwrap, and that is no
+   * KmsPocError, if it is about the key. Undefined: it is about the message.
    */
   explain?(error: unknown): KmsPocError | undefined;
 }

@@ -3,7 +3,7 @@
  * as it really gets pasted, the JSON that AWS and this program print, or plain bytes.
  */
 import { KmsPocError } from '../errors.ts';
-import { type ByteStream, peek, streamOf } from './byte-stream.ts';
+import { asBuffer, type ByteStream, peek, streamOf } from './byte-stream.ts';
 
 /** Bytes that are encoded at once, a multiple of three: long strings are memory that stays. */
 const pieceBytes = 3 * 2 ** 15;
@@ -29,10 +29,7 @@ export async function* encodeBase64(bytes: ByteStream): AsyncGenerator<Uint8Arra
 }
 
 const base64Bytes = (bytes: Uint8Array): Buffer =>
-  Buffer.from(
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'),
-    'latin1',
-  );
+  Buffer.from(asBuffer(bytes).toString('base64'), 'latin1');
 
 /** What was read, for the words of an error. */
 export interface CiphertextSource {
@@ -61,7 +58,6 @@ function isText(start: Uint8Array): boolean {
   try {
     // As a stream: its last character may be cut.
     const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
-
     return !/[\0-\x08\x0e-\x1f\x7f]/.test(text);
   } catch {
     return false;
@@ -71,8 +67,7 @@ function isText(start: Uint8Array): boolean {
 const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+const latin1 = (bytes: Uint8Array): string => asBuffer(bytes).toString('latin1');
 
 /**
  * `aws kms encrypt` prints `{"CiphertextBlob": …}`, `kms-encrypt --json` prints

@@ -2,6 +2,13 @@
 
 export type ByteStream = AsyncIterable<Uint8Array>;
 
+/**
+ * The same memory as a Buffer, which has methods that a plain Uint8Array lacks. (`Buffer.from` of
+ * the bytes would copy them.)
+ */
+export const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
 /** A stream of one chunk. */
 export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   await Promise.resolve();

@@ -5,7 +5,7 @@
  * kept, and only our field in it replaced.
  */
 import { isUtf8 } from 'node:buffer';
-import type { ByteStream } from './byte-stream.ts';
+import { asBuffer, type ByteStream } from './byte-stream.ts';
 
 export interface Line {
   /** From 1; empty lines count. */
@@ -41,7 +41,7 @@ export async function* readLines(input: ByteStream, maxLineBytes: number): Async
   };
 
   for await (const chunk of input) {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const bytes = asBuffer(chunk);
     let start = 0;
     for (;;) {
       const found = bytes.indexOf(lineFeed, start);

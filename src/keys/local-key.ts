@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { KmsPocError } from '../errors.ts';
+import { KmsPocError, systemCode } from '../errors.ts';
 import { readSmallFile } from './small-file.ts';
 
 export interface LocalKey {
@@ -29,7 +29,7 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
   try {
     content = await readSmallFile(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    const code = systemCode(cause);
     if (code === 'ENOENT') return undefined;
     throw new KmsPocError(
       'KeyUnusable',
@@ -77,15 +77,15 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
     // Unlike a rename, a link fails where a file stands.
     await link(temporaryFile, file);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+    keyBytes.fill(0);
+    const code = systemCode(cause);
     if (code === 'EEXIST') {
-      keyBytes.fill(0);
       const winner = await readLocalKey(file);
       if (winner !== undefined) return winner;
     }
     throw new KmsPocError(
       'KeyUnusable',
-      `The local key file ${file} can't be made (${code ?? 'unknown reason'}).`,
+      `The local key file ${file} can't be made (${code}).`,
       'Name another place: --key local:FILE.',
       { cause },
     );

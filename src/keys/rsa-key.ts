@@ -5,7 +5,8 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 
-import { KmsPocError } from '../errors.ts';
+import { KmsPocError, systemCode } from '../errors.ts';
+import { asBuffer } from '../formats/byte-stream.ts';
 import { readSmallFile } from './small-file.ts';
 
 export interface RsaKey {
@@ -42,10 +43,14 @@ export async function readRsaKey(
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<RsaKey> {
   const pem = await readPem(file);
-  const key = isPrivate(pem)
-    ? await parsePrivateKey(file, pem, readPassphrase)
-    : parse(file, () => createPublicKey(pem));
-  pem.fill(0);
+  let key: KeyObject;
+  try {
+    key = isPrivate(pem)
+      ? await parsePrivateKey(file, pem, readPassphrase)
+      : parse(file, () => createPublicKey(pem));
+  } finally {
+    pem.fill(0);
+  }
   return describe(file, key, key.type === 'private' ? createPublicKey(key) : key);
 }
 
@@ -73,7 +78,7 @@ async function readPem(file: string): Promise<Buffer> {
   try {
     return await readSmallFile(file);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown reason';
+    const code = systemCode(cause);
     throw new KmsPocError(
       code === 'ENOENT' ? 'KeyNotFound' : 'KeyUnusable',
       `The RSA key file ${file} can't be read (${code}).`,
@@ -94,7 +99,8 @@ async function parsePrivateKey(
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<KeyObject> {
   if (!hasPassphrase(pem)) return parse(file, () => createPrivateKey(pem));
-  const passphrase = Buffer.from(await readPassphrase(file));
+  // The bytes themselves, no copy: they are zeroed below.
+  const passphrase = asBuffer(await readPassphrase(file));
   try {
     return createPrivateKey({ key: pem, passphrase });
   } catch (cause) {

@@ -1,7 +1,7 @@
 /** Files that are small by nature: keys, passphrases, settings. */
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 
-import { collectAll } from '../formats/byte-stream.ts';
+import { asBuffer, collectAll } from '../formats/byte-stream.ts';
 
 /**
  * More than any such file has. A path that names something else, an archive or /dev/zero, must not
@@ -13,7 +13,7 @@ const maxBytes = 2 ** 16;
 export async function readSmallFile(path: string): Promise<Buffer> {
   // One byte more tells that there is more.
   const bytes = await collectAll(createReadStream(path, { end: maxBytes }));
-  return checkSize(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return checkSize(asBuffer(bytes));
 }
 
 /** @throws as `readSmallFile` */

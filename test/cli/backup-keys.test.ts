@@ -487,7 +487,10 @@ describe("DECRYPT_KEYS, yesterday's keys", () => {
     proxy.reset();
     const without = await failureOf('kms-decrypt', forAlice, { env, stdin: messages[0] });
     assert.deepEqual([without.status, without.code], [3, 'WrongKey']);
-    assert.match(without.message, new RegExp(`${old.keyArn}, and not with ${next.keyArn}`));
+    assert.match(
+      without.message,
+      new RegExp(`${old.keyArn}, and not with alias/moved \\(${next.keyArn}\\)`),
+    );
     assert.match(without.hint ?? '', /DECRYPT_KEYS/);
     assert.deepEqual(callsTo(proxy), []);
 

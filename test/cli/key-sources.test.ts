@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { isAwsHost, isAwsKmsHost } from '../../src/cli/key-sources.ts';
+import { run, temporaryFolder } from '../support/command.ts';
 
 test('which hosts are AWS KMS itself', () => {
   for (const host of [
@@ -48,4 +50,16 @@ test('which hosts are AWS STS itself', () => {
     assert.ok(!isAwsKmsHost(host), host);
   }
   assert.ok(!isAwsHost('kms.eu-central-1.amazonaws.com', 'sts'));
+});
+
+test('a data or cache folder that is empty or relative counts as not set', async () => {
+  for (const folder of ['', 'here']) {
+    const [home, cwd] = [temporaryFolder(), temporaryFolder()];
+    const env = { XDG_DATA_HOME: folder, XDG_CACHE_HOME: folder };
+    const args = ['-u', 'alice', '-k', 'local'];
+    const { status, stderr } = await run('kms-encrypt', args, { stdin: 'x', home, cwd, env });
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(readdirSync(cwd), []);
+    assert.ok(readdirSync(home).length > 0);
+  }
 });

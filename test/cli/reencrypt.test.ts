@@ -27,7 +27,7 @@ import { failureOf } from '../support/failure.ts';
 import { awsError, type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
 import { startOnTerminal } from '../support/pseudo-terminal.ts';
-import { makeRsaPair } from '../support/rsa-keys.ts';
+import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
 
 const secret = 'this is a secret 😀';
 const elsewhere = 'us-west-2';
@@ -403,6 +403,30 @@ describe('the command line', () => {
     });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
     assert.match(failure.message, /^No key is set to move messages to\.$/);
+  });
+
+  test('a call that can’t be done is refused on a terminal before anything is asked', async () => {
+    const folder = temporaryFolder();
+    const locked = join(folder, 'locked.pem');
+    const { privateKey } = makeRsaPair(folder, 'new');
+    const options = {
+      type: 'pkcs8',
+      format: 'pem',
+      cipher: 'aes-256-cbc',
+      passphrase: 'x',
+    } as const;
+    writePrivate(locked, privateKey.export(options));
+    for (const [command, args] of [
+      ['kms-encrypt', ['--binary']],
+      ['kms-encrypt', ['--binary', '--json', '-o', join(folder, 'out')]],
+      ['kms-reencrypt', ['--binary', '--to-key', `rsa:${locked}`]],
+      ['kms-reencrypt', ['-o', join(folder, 'none', 'out'), '--to-key', `rsa:${locked}`]],
+      ['kms-reencrypt', ['--batch', '--to-key', `rsa:${locked}`]],
+    ] as const) {
+      const terminal = startOnTerminal(command, [...args], inHome());
+      assert.deepEqual(await terminal.exit(), { status: 2, signal: null });
+      assert.doesNotMatch(terminal.output(), /Who are you|Passphrase/);
+    }
   });
 
   test('what is no ciphertext is said to be none', async () => {

@@ -233,7 +233,7 @@ describe('a message that was changed', () => {
 });
 
 describe('the wrong key', () => {
-  test('is status 3, and both keys are named by their fingerprints', async () => {
+  test('is status 3, and both keys are named by their fingerprints, ours by its file too', async () => {
     const cwd = temporaryFolder();
     const [one, two] = await Promise.all([
       makeLocalKey(join(cwd, 'one.key')),
@@ -248,7 +248,10 @@ describe('the wrong key', () => {
       cwd,
     });
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
-    assert.match(failure.message, new RegExp(`\\b${one.fingerprint}\\b.*\\b${two.fingerprint}\\b`));
+    assert.equal(
+      failure.message,
+      `This message opens with local key ${one.fingerprint}, and not with the local key two.key (local key ${two.fingerprint}).`,
+    );
     assert.match(failure.hint ?? '', /--key.*DECRYPT_KEYS/);
 
     // And DECRYPT_KEYS helps, though it is not the first.
@@ -266,7 +269,7 @@ describe('the wrong key', () => {
       stdin: await encrypted(secret),
     });
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
-    assert.match(failure.message, /kms-poc-local [0-9a-f]{16}, and not with alias\/theKey\.$/);
+    assert.match(failure.message, / local key [0-9a-f]{16}, and not with alias\/theKey\.$/);
   });
 });
 

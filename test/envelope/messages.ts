@@ -22,20 +22,13 @@ export interface EncryptChoices {
   user?: string;
   keys?: readonly WrappingKey[];
   frameLength?: number;
-  plaintextLength?: number;
   /** Lengths of the pieces in which the plaintext comes. */
   pieces?: readonly number[];
 }
 
 export const encrypt = async (
   plaintext: Uint8Array,
-  {
-    user = 'alice',
-    keys = [wrappingKey],
-    frameLength,
-    plaintextLength,
-    pieces,
-  }: EncryptChoices = {},
+  { user = 'alice', keys = [wrappingKey], frameLength, pieces }: EncryptChoices = {},
 ): Promise<Buffer> =>
   collect(
     encryptMessage({
@@ -43,7 +36,6 @@ export const encrypt = async (
       user,
       plaintext: inPieces(plaintext, pieces),
       ...(frameLength === undefined ? {} : { frameLength }),
-      ...(plaintextLength === undefined ? {} : { plaintextLength }),
     }),
   );
 

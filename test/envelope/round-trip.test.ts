@@ -14,7 +14,7 @@ describe('what was encrypted comes back', () => {
   for (const length of [0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537]) {
     test(`${length} bytes`, async () => {
       const plaintext = randomBytes(length);
-      const ciphertext = await encrypt(plaintext, { plaintextLength: length });
+      const ciphertext = await encrypt(plaintext);
       assert.deepEqual(await collect(decrypt(ciphertext)), plaintext);
     });
   }
@@ -29,7 +29,6 @@ describe('what was encrypted comes back', () => {
     test(`${length} bytes, in several frames`, async () => {
       const plaintext = randomBytes(length);
       const ciphertext = await encrypt(plaintext, {
-        plaintextLength: length,
         pieces: [1_000_000, 70_000],
       });
       const decrypted = await collect(decrypt(ciphertext, { pieces: [1_048_576] }));

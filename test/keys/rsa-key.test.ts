@@ -69,6 +69,16 @@ describe('forms of a key file', () => {
     }
   });
 
+  test('the bytes of the passphrase are zeroed, whether it fits or not', async () => {
+    for (const text of [passphrase, 'another']) {
+      const given = Buffer.from(text);
+      const reading = readRsaKey(protectedFile, () => Promise.resolve(given));
+      if (text === passphrase) await reading;
+      else await assert.rejects(reading, { code: 'KeyUnusable' });
+      assert.deepEqual(given, Buffer.alloc(given.length));
+    }
+  });
+
   test('the fingerprint is what openssl computes', async () => {
     const { status, stdout, stderr } = await run('sh', [
       '-c',

@@ -7,6 +7,7 @@ import { inRegion, isMultiRegionKey } from '../../formats/kms-arn.ts';
 import { type EncryptionKey, openEncryptionKey } from '../../keys/encryption-keys.ts';
 import {
   type AwsKeyReference,
+  isSameReference,
   type KeyReference,
   keyReferenceText,
 } from '../../keys/key-reference.ts';
@@ -260,8 +261,7 @@ function comparePrivateKey({ rsaKeys, subject }: Drill, key: NamedKey): Promise<
 
 const isUsedToo = ({ reference }: NamedKey, { key, backupKeys }: Subject): boolean =>
   [key, ...backupKeys].some(
-    (each) =>
-      each !== undefined && keyReferenceText(each.reference) === keyReferenceText(reference),
+    (each) => each !== undefined && isSameReference(each.reference, reference),
   );
 
 const homeOf = async ({ subject }: Drill, reference: AwsKeyReference): Promise<string> =>

@@ -1,0 +1,7 @@
+/** The names of users. */
+
+/** A name that may be given as the user, and shown without a second thought. */
+export const isUserName = (name: string): boolean => /^[A-Za-z0-9._@-]{1,64}$/.test(name);
+
+/** The same in words, for errors. */
+export const userNameRule = 'A name has 1 to 64 letters, digits and . _ @ -';
