@@ -22,9 +22,11 @@ export async function wrapWithAwsKey({ keyId, kms }: AwsKey): Promise<WrappingKe
   return kmsWrappingKey(await kms.resolveKey(keyId), kms.dataKeys);
 }
 
-/** The key's bytes are zeroed: the wrapping key has a copy of its own. */
+/** Once for each key: its bytes are zeroed, and the wrapping key has a copy of its own. */
 export async function wrapWithLocalKey(key: LocalKey): Promise<WrappingKey> {
   const { localWrappingKey } = await import('../envelope/local-wrapping-key.ts');
+  // Zeroed by an earlier call, they would encrypt all the same, for anybody to open.
+  if (key.keyBytes.every((byte) => byte === 0)) throw new Error('a local key was used twice');
   const wrappingKey = localWrappingKey(key.fingerprint, key.keyBytes);
   key.keyBytes.fill(0);
   return wrappingKey;

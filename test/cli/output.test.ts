@@ -525,7 +525,9 @@ describe('kill -9 at any moment', () => {
         child.kill('SIGKILL');
         const { status } = await ended;
         const { size } = statSync(join(cwd, 'out'));
-        assert.ok(status === 0 ? size >= length : size === 3, `${status}: ${size} bytes`);
+        // It can be killed behind the rename, too, before its exit.
+        const isWhole = size >= length;
+        assert.ok(isWhole || (status !== 0 && size === 3), `${status}: ${size} bytes`);
       }
     });
   }

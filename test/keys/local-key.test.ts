@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { KmsPocError } from '../../src/errors.ts';
 import { type LocalKey, makeLocalKey, readLocalKey } from '../../src/keys/local-key.ts';
+import { wrapWithLocalKey } from '../../src/keys/opened-keys.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
 
@@ -315,4 +316,11 @@ describe('the commands', () => {
     );
     assert.equal(await encrypt(['-q']), '');
   });
+});
+
+test('bytes that were used and zeroed never become a key', async () => {
+  const key = await makeLocalKey(newFile());
+  await wrapWithLocalKey(key);
+  assert.deepEqual(Buffer.from(key.keyBytes), Buffer.alloc(32));
+  await assert.rejects(wrapWithLocalKey(key), /a local key was used twice/);
 });
