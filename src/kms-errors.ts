@@ -37,8 +37,8 @@ const permissions = {
   'look up': 'kms:DescribeKey',
 };
 const checkReachable = (): string =>
-  'Nothing was lost. Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
-const tryAgain = (): string => 'Nothing was lost. Try again in a moment.';
+  'Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
+const tryAgain = (): string => 'Try again in a moment.';
 
 const rows: readonly Row[] = [
   {
@@ -162,7 +162,7 @@ const rows: readonly Row[] = [
       'SlowDown',
     ],
     message: ({ region }) => `AWS KMS in ${region} refuses more requests for now`,
-    hint: () => 'Nothing was lost. Wait a little and try again, or ask AWS for a higher quota.',
+    hint: () => 'Wait a little and try again, or ask AWS for a higher quota.',
   },
   {
     code: 'Unavailable',

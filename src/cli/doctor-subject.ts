@@ -5,6 +5,7 @@ import type { KmsOptions } from '../kms.ts';
 import type { KeyStates } from '../kms-key-state.ts';
 import type { Problems, ReadSettings } from './doctor-settings.ts';
 import { announceStrangeHosts, createKeySources, isAwsHost } from './key-sources.ts';
+import { askOnce } from './passphrase.ts';
 import type { Role, Setting, Settings } from './settings.ts';
 import type { Voice } from './terminal.ts';
 
@@ -12,7 +13,6 @@ import type { Voice } from './terminal.ts';
 interface Shared {
   readonly settings: Settings;
   readonly problems: Problems;
-  /** Says each line once. */
   readonly voice: Voice;
   readonly readPassphrase: KeySources['readPassphrase'];
   /** Where STS is asked: where KMS is. */
@@ -24,9 +24,8 @@ export function createSubject(
   settings: Settings,
   problems: Problems,
   { user, key, backupKeys, oldKeys, fallbackRegions }: ReadSettings,
-  chattyVoice: Voice,
+  voice: Voice,
 ): Subject {
-  const voice = sayOnce(chattyVoice);
   const { defaultLocalKeyFile, ...sources } = createKeySources(settings, undefined, voice);
   const readPassphrase = askOnce(sources.readPassphrase);
   const region = settings.region?.value;
@@ -124,28 +123,5 @@ function stsOptions(role: Role, shared: Shared): KmsOptions {
       if (isAwsHost(host, 'sts')) return;
       voice.warn(`${host}, which is not AWS STS, is asked who this is (set by ${source}).`);
     },
-  };
-}
-
-function sayOnce(voice: Voice): Voice {
-  const said = new Set<string>();
-  const isNew = (text: string): boolean => !said.has(text) && said.add(text).has(text);
-  return {
-    notice: (text) => {
-      if (isNew(text)) voice.notice(text);
-    },
-    warn: (text) => {
-      if (isNew(text)) voice.warn(text);
-    },
-  };
-}
-
-/** A passphrase is asked for once, though its key is read for each route. */
-function askOnce(ask: KeySources['readPassphrase']): KeySources['readPassphrase'] {
-  const answers = new Map<string, Promise<Uint8Array>>();
-  return async (file) => {
-    const answer = answers.get(file) ?? ask(file);
-    answers.set(file, answer);
-    return Uint8Array.from(await answer); // whoever gets it zeroes it
   };
 }

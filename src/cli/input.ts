@@ -83,7 +83,7 @@ async function openFile(path: string): Promise<Input> {
 const sizeOf = (stat: Stats | undefined): number | undefined =>
   stat?.isFile() === true ? stat.size : undefined;
 
-const tarHint = 'To encrypt a folder: tar c FOLDER | …';
+const tarHint = 'Name a file. A whole folder goes through tar: tar c FOLDER | kms-encrypt …';
 
 function standardInputFile(): Stats | undefined {
   try {

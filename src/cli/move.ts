@@ -4,7 +4,8 @@ import { usageError } from '../errors.ts';
 import { openEncryptionKeys } from '../keys/encryption-keys.ts';
 import { isSameReference, parseKeyReference } from '../keys/key-reference.ts';
 import { createKeySources } from './key-sources.ts';
-import type { PreparedKeys } from './prepare.ts';
+import { askOnce } from './passphrase.ts';
+import { checkRegion, type PreparedKeys } from './prepare.ts';
 import type { Voice } from './terminal.ts';
 
 /**
@@ -23,15 +24,19 @@ export function prepareMove(prepared: PreparedKeys, voice: Voice): () => Promise
     );
   }
   const newKey = parseKeyReference(settings.toKey.value, settings.toKey.source);
+  // Not held to FALLBACK_REGIONS: those are of the key that is left, it may be.
+  checkRegion(newKey, settings);
   const newKeys = [newKey, ...backupKeys] as const;
   const known = [key, ...backupKeys, ...oldKeys];
-  const encryptor = createKeySources(settings, 'ENCRYPTOR', voice);
+  // A file's proof opens a key once more.
+  const readPassphrase = askOnce(sources.readPassphrase);
+  const encryptor = { ...createKeySources(settings, 'ENCRYPTOR', voice), readPassphrase };
   return async () => ({
     // The new key among them: what was moved already must not stop a second run.
     oldKeys: known.some((each) => isSameReference(each, newKey)) ? known : [...known, newKey],
     newKeys,
     encryptionKeys: await openEncryptionKeys(newKeys, encryptor),
-    decryptor: sources,
+    decryptor: { ...sources, readPassphrase },
     // In another Region a move would be none within KMS; it can wait until the Region is back.
     mover: createKeySources({ ...settings, fallbackRegions: [] }, undefined, voice),
   });

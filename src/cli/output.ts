@@ -8,6 +8,7 @@ import {
   constants,
   type FileHandle,
   open,
+  readdir,
   readlink,
   realpath,
   rename,
@@ -130,10 +131,9 @@ async function replaceFile(
   payload: ByteStream,
   check: Check | undefined,
 ): Promise<void> {
-  const temporaryFile = join(
-    dirname(target),
-    `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`,
-  );
+  await removeLeftovers(target);
+  const random = randomBytes(6).toString('hex');
+  const temporaryFile = join(dirname(target), `.${basename(target)}.${process.pid}.${random}.tmp`);
   temporaryFiles.add(temporaryFile);
   try {
     const handle = await forFile(target, () => open(temporaryFile, 'wx', 0o600));
@@ -149,6 +149,28 @@ async function replaceFile(
   } catch (error) {
     unlinkQuietly(temporaryFile);
     throw error;
+  }
+}
+
+/**
+ * A run that was killed (kill -9, the power) could not take its temporary file away, which may hold
+ * a plaintext: the next one for the same file does.
+ */
+async function removeLeftovers(target: string): Promise<void> {
+  const folder = dirname(target);
+  const start = `.${basename(target)}.`;
+  for (const name of await forFile(target, () => readdir(folder))) {
+    if (!name.startsWith(start)) continue;
+    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(start.length))?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) unlinkQuietly(join(folder, name));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
   }
 }
 

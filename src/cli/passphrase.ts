@@ -38,3 +38,15 @@ export async function readPassphrase(
   const prompt = `Passphrase of ${visibleText(keyFile)}: `;
   return whileAsking(() => readMessage({ prompt, hidden: true }));
 }
+
+/** Asks for the passphrase of each file once, however often its key is read. */
+export function askOnce(
+  ask: (file: string) => Promise<Uint8Array>,
+): (file: string) => Promise<Uint8Array> {
+  const answers = new Map<string, Promise<Uint8Array>>();
+  return async (file) => {
+    const answer = answers.get(file) ?? ask(file);
+    answers.set(file, answer);
+    return Uint8Array.from(await answer); // whoever gets it zeroes it
+  };
+}

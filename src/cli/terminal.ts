@@ -58,11 +58,14 @@ export function showError(command: CommandName, error: KmsPocError, asJson: bool
 
 /**
  * For DEBUG=kms-poc. The text of an error is shown where it is ours, the system's or a service's:
- * others (a parser's, say) quote their input, which may be the message.
+ * others (a parser's, say) quote their input, which may be the message. A service that refuses a
+ * signature quotes the whole request, session token included.
  */
 export function showStack(error: unknown): void {
+  const isAboutCredentials = error instanceof KmsPocError && error.code === 'Credentials';
   for (let each = error; each instanceof Error; each = each.cause) {
-    const isTextSafe = each instanceof KmsPocError || '$metadata' in each || 'syscall' in each;
+    const isService = '$metadata' in each && !isAboutCredentials;
+    const isTextSafe = each instanceof KmsPocError || isService || 'syscall' in each;
     const frames = (each.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
     say(
       visibleText([isTextSafe ? `${each.name}: ${each.message}` : each.name, ...frames].join('\n')),

@@ -1,7 +1,7 @@
 /** A ciphertext as it was found in the input: which of the published formats it has. */
 import { exitStatus, KmsPocError } from '../errors.ts';
 import { readCiphertext } from '../formats/base64.ts';
-import { type ByteStream, collect, peek } from '../formats/byte-stream.ts';
+import { type ByteStream, peek } from '../formats/byte-stream.ts';
 import {
   type CiphertextFormat,
   formatOf,
@@ -51,11 +51,12 @@ const maxKmsCiphertextBytes = 6144;
  * @throws KmsPocError NotCiphertext: it is too long for one
  */
 export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
-  const { bytes, length } = await collect(ciphertext, maxKmsCiphertextBytes);
-  if (bytes !== undefined) return Buffer.from(bytes);
+  // No further than that: the input may be a device without an end.
+  const { start } = await peek(ciphertext, maxKmsCiphertextBytes + 1);
+  if (start.length <= maxKmsCiphertextBytes) return Buffer.from(start);
   throw new KmsPocError(
     'NotCiphertext',
-    `This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and with ${length} bytes it is longer than any of AWS KMS.`,
+    'This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and it is longer than any of AWS KMS.',
     'Copy all of it, as kms-encrypt printed it.',
   );
 }

@@ -44,6 +44,13 @@ const maxJsonBytes = 64 * 2 ** 20;
 /** Tells bytes, base64 and JSON apart by how they begin. An empty input gives no bytes. */
 export async function readCiphertext(input: ByteStream): Promise<CiphertextSource> {
   const { start, whole } = await peek(input, 512);
+  if (isUtf16(start)) {
+    throw new KmsPocError(
+      'NotCiphertext',
+      'This is text in UTF-16, not an encrypted message.',
+      'PowerShell writes that with >: save it as UTF-8 or ASCII, or use --out FILE when encrypting.',
+    );
+  }
   if (!isText(start)) return { bytes: whole, base64Characters: () => undefined };
   const isJson = /^\s*\{/.test(latin1(withoutByteOrderMark(start)));
   const decoder = new Base64Decoder();
@@ -52,6 +59,10 @@ export async function readCiphertext(input: ByteStream): Promise<CiphertextSourc
     base64Characters: () => decoder.characters,
   };
 }
+
+/** By the mark at its beginning. No ciphertext begins like that: KMS blobs begin with 01. */
+const isUtf16 = ([first, second]: Uint8Array): boolean =>
+  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 
 /** A ciphertext in bytes has some that no text has. A curly quote is text, to be refused by name. */
 function isText(start: Uint8Array): boolean {

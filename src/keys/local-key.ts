@@ -84,7 +84,7 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
       if (winner !== undefined) return winner;
     }
     throw new KmsPocError(
-      'KeyUnusable',
+      code === 'ENOSPC' ? 'FileError' : 'KeyUnusable',
       `The local key file ${file} can't be made (${code}).`,
       'Name another place: --key local:FILE.',
       { cause },

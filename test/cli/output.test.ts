@@ -498,6 +498,24 @@ describe('signals', () => {
   });
 });
 
+test('what a killed run left beside the file goes with the next one, and nothing else does', async () => {
+  const cwd = temporaryFolder();
+  const gone = await run('sh', ['-c', 'echo $$']);
+  const deadPid = gone.stdout.toString().trim();
+  const others = [
+    `.out.${process.pid}.0123456789ab.tmp`, // of a run that is not over
+    `.out.${deadPid}.0123456789ab.bak`,
+    `.other.${deadPid}.0123456789ab.tmp`,
+    `.out.x.0123456789ab.tmp`,
+  ];
+  for (const name of [`.out.${deadPid}.0123456789ab.tmp`, ...others]) {
+    writeFileSync(join(cwd, name), 'half');
+  }
+  const done = await run('kms-encrypt', [...args, '-o', 'out'], { home, cwd, stdin: 'x' });
+  assert.equal(done.status, 0, done.stderr);
+  assert.deepEqual(readdirSync(cwd).sort(), [...others, 'out'].sort());
+});
+
 describe('kill -9 at any moment', () => {
   const length = 2 ** 26;
   const rounds = 6;

@@ -429,6 +429,35 @@ describe('the command line', () => {
     }
   });
 
+  test('--region against the new key’s ARN contradicts', async () => {
+    const failure = await failureOf(
+      'kms-reencrypt',
+      ['-u', 'alice', '-k', 'local', '--region', 'eu-west-1', '--to-key', newKey.keyArn],
+      { ...inHome(), stdin: 'x' },
+    );
+    assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+    assert.match(failure.message, /--region says eu-west-1, and the key's ARN eu-central-1/);
+  });
+
+  test('a passphrase is asked for once, though the proof opens the key again', async () => {
+    const folder = temporaryFolder();
+    const pair = makeRsaPair(folder, 'pair');
+    const locked = join(folder, 'locked.pem');
+    const protection = { cipher: 'aes-256-cbc', passphrase: 'open sesame' };
+    writePrivate(locked, pair.privateKey.export({ type: 'pkcs8', format: 'pem', ...protection }));
+    const file = join(folder, 'message');
+    writeFileSync(file, await encrypted(secret, ['-k', `rsa:${pair.publicFile}`]));
+    const terminal = startOnTerminal(
+      'kms-reencrypt',
+      ['-u', 'alice', '-k', `rsa:${locked}`, '--to-key', `rsa:${locked}`, '-i', file, '-o', file],
+      inHome(),
+    );
+    await terminal.waitFor('Passphrase of');
+    terminal.write('open sesame\r');
+    assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+    assert.equal(await opened(readFileSync(file), `rsa:${pair.privateFile}`), secret);
+  });
+
   test('what is no ciphertext is said to be none', async () => {
     for (const [stdin, says] of [
       ['', /input is empty/],

@@ -120,6 +120,11 @@ test('in what is said and written, whether all goes well or not', async () => {
     assert.notEqual((await runFor('kms-decrypt', alice, blob)).status, 0);
     proxy.reset();
   }
+  // AWS quotes the request that it refuses, and with it what is in its headers.
+  const quoted = `x-amz-security-token:${secretKeys[0] ?? ''}`;
+  proxy.fault(awsError('SignatureDoesNotMatch', 403, quoted), { times: 5 });
+  assert.equal((await runFor('kms-decrypt', alice, blob)).status, 4);
+  proxy.reset();
   assertNothingLeftBehind();
 });
 

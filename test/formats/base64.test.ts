@@ -132,6 +132,18 @@ describe('decoding', () => {
 });
 
 describe('what is no ciphertext', () => {
+  test('UTF-16, as PowerShell writes it, is named', async () => {
+    for (const bytes of [
+      Buffer.from(`\ufeff${base64}`, 'utf16le'),
+      Buffer.from(`\ufeff${base64}`, 'utf16le').swap16(),
+    ]) {
+      await assert.rejects(readCiphertext(streamOf(bytes)), {
+        code: 'NotCiphertext',
+        message: 'This is text in UTF-16, not an encrypted message.',
+      });
+    }
+  });
+
   const wrong: [string, string | Uint8Array, string][] = [
     [
       'a sentence',
