@@ -12,7 +12,7 @@ export const encryptCommand: Command = async (args, voice) => {
     return;
   }
   const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
-  const { user, input, output } = await prepareMessage(args, settings);
+  const { user, input, output } = await prepareMessage(args, settings, { inputIs: 'plaintext' });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const plaintext = await input.read(`Hello ${user}, please enter your message to encrypt: `);
   await writeCiphertext(await encrypt(user, keys, plaintext), output, {

@@ -11,7 +11,7 @@ import { type KeyReference, parseKeyReference, parseKeyReferences } from '../key
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
 import { checkCiphertextOutput } from './ciphertext-output.ts';
-import { type Input, openInput } from './input.ts';
+import { type Input, type InputKind, openInput } from './input.ts';
 import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
 import { withProgress } from './progress.ts';
@@ -51,7 +51,8 @@ export interface Streams {
 
 export interface StreamOptions {
   /** Whether the output may be the input's file, to be replaced in one step. */
-  readonly inPlace: boolean;
+  readonly inPlace?: boolean;
+  readonly inputIs?: InputKind;
 }
 
 /**
@@ -62,12 +63,12 @@ export interface StreamOptions {
 export async function prepareMessage(
   args: Arguments,
   settings: Settings,
-  { inPlace }: StreamOptions = { inPlace: false },
+  options: StreamOptions = {},
 ): Promise<Streams & { readonly user: string }> {
   if (args.user === undefined && !isInteractive()) {
     throw usageError('No user is named.', 'Name one: --user NAME.');
   }
-  const streams = await openStreams(args, inPlace);
+  const streams = await openStreams(args, options);
   checkCiphertextOutput(args, streams.output);
   return { ...streams, user: args.user ?? (await askUser(settings.users)) };
 }
@@ -77,17 +78,14 @@ export async function prepareMessage(
  *
  * @throws KmsPocError
  */
-export async function prepareBatch(
-  args: Arguments,
-  { inPlace }: StreamOptions = { inPlace: false },
-): Promise<Streams> {
+export async function prepareBatch(args: Arguments, options: StreamOptions = {}): Promise<Streams> {
   if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
     throw usageError(
       'A batch is not typed in: standard input is a terminal.',
       'Pipe JSON Lines in, or name a file with --in.',
     );
   }
-  return openStreams(args, inPlace);
+  return openStreams(args, options);
 }
 
 /** @throws KmsPocError Usage, for what a batch has no use for */
@@ -103,8 +101,11 @@ export function checkBatchArguments(args: Arguments): void {
 }
 
 /** @throws KmsPocError Usage */
-export async function openStreams(args: Arguments, inPlace = false): Promise<Streams> {
-  const input = await openInput(args.in, args.hide);
+export async function openStreams(
+  args: Arguments,
+  { inPlace = false, inputIs = 'ciphertext' }: StreamOptions = {},
+): Promise<Streams> {
+  const input = await openInput(args.in, args.hide, inputIs);
   const output = await openOutput(args.out, input, inPlace);
   // On a terminal the payload itself shows how far it is; --json is for programs.
   const isSilent = args.quiet || args.json || output.isTerminal;
