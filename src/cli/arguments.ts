@@ -73,7 +73,7 @@ const commands = {
     examples: [
       ['kms-encrypt', 'choose a user, type a message'],
       ['kms-encrypt -u alice < secret.txt > secret.b64', 'in a script'],
-      ['tar c . | kms-encrypt -u alice --binary > x.enc', 'anything of any size'],
+      ['tar c folder | kms-encrypt -u alice --binary > folder.enc', 'anything of any size'],
       ['kms-encrypt --batch < messages.jsonl > encrypted.jsonl', 'many messages'],
     ],
   },
@@ -105,7 +105,10 @@ const commands = {
       ['kms-reencrypt -u alice --to-key alias/new -i x.enc -o x.enc', 'a file, in its place'],
       ['kms-reencrypt -u alice --to-key alias/new < old.b64 > new.b64', 'in a script'],
       ['kms-reencrypt --batch --to-key alias/new -i all.jsonl -o all.jsonl', 'many messages'],
-      ['DECRYPT_KEYS=alias/old kms-reencrypt', 'choose a user, paste a message'],
+      [
+        'DECRYPT_KEYS=alias/old kms-reencrypt',
+        'paste a message of an old key, to move it to KEY_ID',
+      ],
     ],
   },
   'kms-doctor': {
@@ -135,6 +138,10 @@ const commands = {
 const epilogue =
   'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).\n' +
   "Exit status: 0 done, 1 unexpected, 2 usage, 3 can't be decrypted, 4 refused, 5 KMS unavailable.";
+
+/** Each command line on one line, whatever the width: yargs would break it, and it is to be copied. */
+const exampleText = (examples: readonly (readonly [string, string])[]): string =>
+  ['Examples:', ...examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`])].join('\n');
 
 /**
  * yargs itself takes `--hide=yes` for `--hide=false`, and a few names that nobody declared: of its
@@ -193,8 +200,7 @@ export async function parseArguments(
     .usage(`$0 [options]\n\n${description}`)
     .locale('en')
     .options(options)
-    .example(examples)
-    .epilogue(epilogue)
+    .epilogue(`${exampleText(examples)}\n\n${epilogue}`)
     .version(version)
     .help()
     .wrap(Math.min(columns, 100))
@@ -244,7 +250,7 @@ export async function parseArguments(
   }
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     throw usageError(
-      'A message is never an argument, and there are no others: other users of this machine could see it.',
+      'A message is never an argument, which other users of this machine could see, and nothing else is one.',
       'in' in options
         ? `Type it at the prompt, pipe it in, or name a file with --in. ${seeHelp}`
         : seeHelp,

@@ -34,7 +34,7 @@ function refuseOptions(args: Arguments): void {
     if (value === undefined) continue;
     throw usageError(
       `--inspect and --${name} exclude each other.`,
-      'An inspection makes no call, and needs no user, key or setting: leave one out.',
+      `Leave out --${name}: an inspection makes no call, and needs no user, key or setting.`,
     );
   }
 }

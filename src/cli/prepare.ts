@@ -135,7 +135,7 @@ function chooseKey(settings: Settings, sources: KeySources, voice: Voice): KeyRe
   }
   if (!isInteractive()) throw noKeySet();
   voice.notice(
-    `no KEY_ID is set, so this uses a key on this machine, ${sources.defaultLocalKeyFile}. For AWS KMS, set KEY_ID in .env or use --key.`,
+    `no KEY_ID is set${settings.file === undefined ? ' and there is no .env in this folder' : ''}, so this uses a key on this machine, ${sources.defaultLocalKeyFile}. For AWS KMS, set KEY_ID in .env or use --key.`,
   );
   return { kind: 'local', file: undefined };
 }
@@ -163,7 +163,7 @@ export function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: 
   if (!isMultiRegionKey(key.keyId)) {
     throw usageError(
       `FALLBACK_REGIONS needs a multi-Region key, by its id or ARN with mrk-, and the key is ${key.keyId}.`,
-      'Name the multi-Region key itself, or take FALLBACK_REGIONS away.',
+      'Name the multi-Region key itself, or go without for this run: FALLBACK_REGIONS=, in front of the command.',
     );
   }
   // Calls for every Region go there: the Region that it is in would be asked for all of them.

@@ -39,7 +39,9 @@ function keepOldFile(error: unknown): never {
   throw new KmsPocError(
     error.code,
     `The new ciphertext was not proved to open, so the file stays as it is. ${error.message}`,
-    error.hint ?? 'Write to another file to go without the proof.',
+    error.code === 'KeyUnusable' || error.code === 'WrongKey'
+      ? 'Write to another file: --out, or name a key that opens it in DECRYPT_KEYS.'
+      : error.hint,
     { cause: error },
   );
 }

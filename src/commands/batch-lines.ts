@@ -54,7 +54,7 @@ export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buff
     asText === undefined
       ? 'This line has no message.'
       : 'This line has two messages: message and messageBase64.',
-    'Each line has one of the two.',
+    'Each line has either message or messageBase64.',
   );
 }
 

@@ -192,33 +192,43 @@ export const unwrapDataKey = async (
   const otherKeys: string[] = [];
   const failures: KmsPocError[] = [];
   let badDataKey: { error: unknown } | undefined;
+  let onlyWraps: KmsPocError | undefined;
   for (const configured of keys) {
     if (!dataKeys.some((dataKey) => configured.mayBeNamedBy(dataKey))) {
       otherKeys.push(configured.name);
       continue;
     }
-    let key: WrappingKey | undefined;
     try {
-      const opened = (key = await configured.open());
-      if (!dataKeys.some((dataKey) => opened.isNamedBy(dataKey))) {
+      const key = await configured.open();
+      if (!dataKeys.some((dataKey) => key.isNamedBy(dataKey))) {
         // As the settings have it, an alias or a file, and which key that turned out to be.
         const { name } = configured;
-        otherKeys.push(name === opened.name ? name : `${name} (${opened.name})`);
+        otherKeys.push(name === key.name ? name : `${name} (${key.name})`);
         continue;
       }
-      const materials = await unwrapWith(opened, header);
+      if (key.onlyWraps !== undefined) {
+        onlyWraps ??= key.onlyWraps;
+        continue;
+      }
+      const materials = await unwrapWith(key, header);
       return { materials, key, isFirst: configured === keys[0], failures };
     } catch (error) {
       // This key can't be had, or doesn't unwrap: another one may.
-      const failure = error instanceof KmsPocError ? error : key?.explain?.(error);
-      if (failure?.code === 'Interrupted') throw failure;
-      if (failure === undefined) badDataKey ??= { error };
-      else failures.push(failure);
+      if (!(error instanceof KmsPocError)) badDataKey ??= { error };
+      else if (error.code === 'Interrupted') throw error;
+      else failures.push(error);
     }
   }
   const [first, ...others] = failures;
-  if (first !== undefined) throw others.length === 0 ? first : allOf(first, others);
-  throw badDataKey === undefined ? wrongKey(otherKeys, header) : cannotDecrypt(badDataKey.error);
+  if (first !== undefined) {
+    if (onlyWraps !== undefined) others.push(onlyWraps);
+    throw others.length === 0 ? first : allOf(first, others);
+  }
+  if (badDataKey !== undefined) throw cannotDecrypt(badDataKey.error);
+  // A public key among the settings is no reason to fetch its private half from the safe.
+  throw otherKeys.length === 0 && onlyWraps !== undefined
+    ? onlyWraps
+    : wrongKey(otherKeys, onlyWraps, header);
 };
 
 /** Each key that failed is a way in that someone may be able to mend. */
@@ -243,10 +253,14 @@ const onlyThese = (materials: NodeDecryptionMaterial, user: string): NodeMateria
   },
 });
 
-const wrongKey = (keyNames: readonly string[], header: EnvelopeHeader): KmsPocError =>
+const wrongKey = (
+  keyNames: readonly string[],
+  onlyWraps: KmsPocError | undefined,
+  header: EnvelopeHeader,
+): KmsPocError =>
   new KmsPocError(
     'WrongKey',
-    `This message opens with ${printableKeys(header.encryptedDataKeys)}, and not with ${keyNames.join(', ')}.`,
+    `This message opens with ${printableKeys(header.encryptedDataKeys)}, and not with ${keyNames.join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
     'Name its key with --key, or add it to DECRYPT_KEYS.',
   );
 

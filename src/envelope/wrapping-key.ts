@@ -37,11 +37,8 @@ export interface WrappingKey {
   readonly keyring: KeyringNode;
   /** Whether a header means this key. A key that no header names is never asked to unwrap. */
   isNamedBy(dataKey: EncryptedDataKeyInfo): boolean;
-  /**
-   * What stands behind an error that the keyring threw when it was to unwrap, and that is no
-   * KmsPocError, if it is about the key. Undefined: it is about the message.
-   */
-  explain?(error: unknown): KmsPocError | undefined;
+  /** Why it can't unwrap, where it can only wrap: a public key. It is never asked to. */
+  readonly onlyWraps?: KmsPocError;
 }
 
 /**

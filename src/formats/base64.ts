@@ -99,6 +99,13 @@ async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
   try {
     parsed = JSON.parse(Buffer.from(withoutByteOrderMark(joined)).toString('utf8'));
   } catch (cause) {
+    if (isJsonLines(joined)) {
+      throw new KmsPocError(
+        'NotCiphertext',
+        'This is a batch, with a message on each line.',
+        'Use --batch for it.',
+      );
+    }
     throw notCiphertext('it begins as JSON does, but is not whole', { cause });
   }
   const { CiphertextBlob, ciphertext } = parsed as Record<string, unknown>;
@@ -107,6 +114,16 @@ async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
     throw notCiphertext('it is JSON without the field CiphertextBlob or ciphertext');
   }
   return Buffer.from(found, 'utf8');
+}
+
+/** Whether what is no JSON as a whole begins with a line that is. */
+function isJsonLines(text: Buffer): boolean {
+  try {
+    JSON.parse(text.subarray(0, Math.max(0, text.indexOf(0x0a))).toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const notCiphertext = (why: string, options?: ErrorOptions): KmsPocError =>

@@ -54,7 +54,7 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
           if (othersCanRead) sources.onKeyFile(file, 'others-can-read');
           const wrappingKey = rsaWrappingKey(fingerprint, key);
           if (key.type === 'private') return wrappingKey;
-          return { ...wrappingKey, explain: () => privateKeyMissing(file) };
+          return { ...wrappingKey, onlyWraps: privateKeyMissing(file) };
         },
       };
     }

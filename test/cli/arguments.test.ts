@@ -248,7 +248,7 @@ describe('the commands', () => {
     assert.deepEqual([status, stdout.length], [2, 0]);
     assert.equal(
       stderr,
-      'kms-encrypt: A message is never an argument, and there are no others: other users of this machine could see it.\n' +
+      'kms-encrypt: A message is never an argument, which other users of this machine could see, and nothing else is one.\n' +
         'hint: Type it at the prompt, pipe it in, or name a file with --in. See kms-encrypt --help.\n',
     );
   });

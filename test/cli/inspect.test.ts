@@ -616,7 +616,11 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     await refused('', 'NotCiphertext', /input is empty/);
     await refused('{"message":"x"}', 'NotCiphertext', /without the field CiphertextBlob/);
     await refused('this is a secret!', 'NotCiphertext', /base64 has no place for !/);
-    await refused(randomBytes(6145).fill(0xff, 0, 3), 'NotCiphertext', /with 6145 bytes/);
+    await refused(
+      randomBytes(6145).fill(0xff, 0, 3),
+      'NotCiphertext',
+      /longer than any of AWS KMS/,
+    );
   });
 
   test('and what was in the output file stays', async () => {

@@ -347,7 +347,7 @@ describe('in place', () => {
     for (const [operation, args, fault, code] of [
       ['ReEncrypt', ['--to-key', 'alias/new'], denied, 'AccessDenied'],
       ['Decrypt', ['--to-key', otherRegionKey.keyArn], denied, 'AccessDenied'],
-      ['', ['--to-key', `rsa:${publicFile}`], undefined, 'KeyUnusable'],
+      ['', ['--to-key', `rsa:${publicFile}`], undefined, 'WrongKey'],
     ] as const) {
       const ciphertext = await encrypted(secret);
       const file = fileWith(ciphertext);
@@ -358,11 +358,12 @@ describe('in place', () => {
         ['-u', 'alice', ...args, '-i', file, '-o', file],
         inHome(),
       );
-      assert.deepEqual([failure.status, failure.code], [4, code]);
+      assert.deepEqual([failure.status, failure.code], [code === 'WrongKey' ? 3 : 4, code]);
       assert.match(
         failure.message,
         /^The new ciphertext was not proved to open, so the file stays/,
       );
+      if (code === 'WrongKey') assert.match(failure.hint ?? '', /--out, or .* DECRYPT_KEYS/);
       assert.ok(readFileSync(file).equals(ciphertext));
       onlyFile(file);
     }

@@ -132,6 +132,14 @@ describe('decoding', () => {
 });
 
 describe('what is no ciphertext', () => {
+  test('a batch is named, and what reads it', async () => {
+    const batch = Buffer.from(`{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}\n`);
+    await assert.rejects(readCiphertext(streamOf(batch)), {
+      message: 'This is a batch, with a message on each line.',
+      hint: 'Use --batch for it.',
+    });
+  });
+
   test('UTF-16, as PowerShell writes it, is named', async () => {
     for (const bytes of [
       Buffer.from(`\ufeff${base64}`, 'utf16le'),
@@ -194,11 +202,6 @@ describe('what is no ciphertext', () => {
     [
       'half a JSON',
       `{"CiphertextBlob": "${base64}",\n  "Ke`,
-      'This is not an encrypted message: it begins as JSON does, but is not whole.',
-    ],
-    [
-      'two JSON objects',
-      `{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}`,
       'This is not an encrypted message: it begins as JSON does, but is not whole.',
     ],
     [

@@ -179,6 +179,28 @@ describe('which key opens a message', () => {
     assert.match(failure.message, /holds a public RSA key, and decrypting takes its private half/);
   });
 
+  test('the public half among the keys does not hide which key would open it', async () => {
+    const folderOfKeys = temporaryFolder();
+    const both = await run('kms-encrypt', ['-q', '-u', 'alice', '-k', 'local:one.key'], {
+      stdin: secret,
+      cwd: folderOfKeys,
+      env: { BACKUP_KEYS: `rsa:${pair.publicFile}` },
+    });
+    await run('kms-encrypt', ['-q', '-u', 'alice', '-k', 'local:two.key'], { cwd: folderOfKeys });
+    const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'local:two.key'], {
+      stdin: both.stdout,
+      cwd: folderOfKeys,
+      env: { BACKUP_KEYS: `rsa:${pair.publicFile}` },
+    });
+    assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
+    assert.match(
+      failure.message,
+      /^This message opens with local key \S+, .* and not with .*two\.key/,
+    );
+    assert.match(failure.message, /holds a public RSA key/);
+    assert.match(failure.hint ?? '', /DECRYPT_KEYS/);
+  });
+
   test('another key does not, private or public, and both are named', async () => {
     for (const file of [wrongPair.privateFile, wrongPair.publicFile]) {
       const failure = await decryptWith(file);
