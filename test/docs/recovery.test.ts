@@ -86,9 +86,11 @@ function putOnPath(name: string, command: string): void {
   writeFileSync(join(programs, name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
 }
 
-function bash(name: string, cwd: string, env: Environment): Promise<Finished> {
+/** @param then what the same shell runs after the block */
+function bash(name: string, cwd: string, env: Environment, then = ''): Promise<Finished> {
   const path = [programs, process.env.PATH].join(delimiter);
-  return run('bash', ['-euc', blocks.get(name) ?? assert.fail(`there is no block ${name}`)], {
+  const block = blocks.get(name) ?? assert.fail(`there is no block ${name}`);
+  return run('bash', ['-euc', block + then], {
     cwd,
     env: { ...env, PATH: path },
     timeoutMs: 120_000,
@@ -99,7 +101,7 @@ interface Scene {
   folder: string;
   proxy: FaultProxy;
   /** Runs a block of the page, which must succeed. */
-  block: (name: string, env?: Environment) => Promise<Finished>;
+  block: (name: string, env?: Environment, then?: string) => Promise<Finished>;
   /** The same for a command. */
   command: (program: string, args: string[], env?: Environment) => Promise<Finished>;
   /** Encrypts for alice, as `secret.b64`, and a batch, as `messages.jsonl`. */
@@ -108,7 +110,10 @@ interface Scene {
   file: (name: string) => string;
 }
 
-/** A folder with these settings in its `.env`, an RSA pair, and something to encrypt. */
+/**
+ * A folder with these settings in its `.env`, an RSA pair, and something to encrypt. Its data folder
+ * is below it.
+ */
 async function scene(
   testContext: TestContext,
   settings: Record<string, string> = { KEY_ID: key.keyArn, BACKUP_KEYS: 'rsa:backup-public.pem' },
@@ -116,7 +121,8 @@ async function scene(
   const proxy = await startFaultProxy({ target: moto.endpoint });
   testContext.after(() => proxy.stop());
   const folder = temporaryFolder();
-  const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint };
+  const XDG_DATA_HOME = join(folder, 'data');
+  const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint, XDG_DATA_HOME };
   for (const name of ['docs', 'infra', 'deploy.sh']) {
     symlinkSync(join(projectFolder, name), join(folder, name));
   }
@@ -137,8 +143,8 @@ async function scene(
     folder,
     proxy,
     command,
-    block: async (name, more = {}) => {
-      const finished = await bash(name, folder, { ...env, ...more });
+    block: async (name, more = {}, then = '') => {
+      const finished = await bash(name, folder, { ...env, ...more }, then);
       assert.equal(finished.status, 0, finished.stderr);
       return finished;
     },
@@ -190,6 +196,18 @@ function drill(name: string, act: (t: TestContext) => void | Promise<void>): voi
 test('each block of the page has a name, and is drilled', () => {
   assert.equal(page.match(/^```.+$/gm)?.length, blocks.size);
   assert.deepEqual(drilled.sort(), [...blocks.keys()].sort());
+});
+
+test('each variable that a block uses is one to export first, or made in it', () => {
+  const [, toExport = ''] = /Export the variables ([^]*?)\.\n/.exec(page) ?? [];
+  const listed = [...toExport.matchAll(/`\$([A-Z_]+)`/g)].map(([, name]) => name);
+  assert.ok(listed.length > 0);
+  for (const [block, lines] of blocks) {
+    for (const [, name = ''] of lines.matchAll(/\$\{?([A-Z_]+)/g)) {
+      const known = [...listed, 'PWD', 'HOME', 'XDG_DATA_HOME'].includes(name);
+      assert.ok(known || lines.includes(`${name}=`), `${name} in ${block}`);
+    }
+  }
 });
 
 test('the links lead somewhere', () => {
@@ -319,9 +337,13 @@ const outOfRegion = (): Record<string, string> => ({
 });
 
 drill('region-out', async (t) => {
-  const { block, encryptAll, file, proxy } = await scene(t, outOfRegion());
+  const { keyArn } = await moto.createKey({ replicaRegion: 'eu-north-1' });
+  const settings = { ...outOfRegion(), KEY_ID: keyArn, FALLBACK_REGIONS: 'eu-north-1' };
+  const { block, encryptAll, file, proxy } = await scene(t, settings);
   await encryptAll();
-  proxy.fault({ kind: 'reset', when: 'at-request' }, { region: 'eu-central-1' });
+  for (const region of ['eu-central-1', 'eu-north-1']) {
+    proxy.fault({ kind: 'reset', when: 'at-request' }, { region });
+  }
   const { stderr } = await block('region-out', { OTHER_REGION_KEY: elsewhere.keyArn });
   assert.match(stderr, new RegExp(`opened with ${elsewhere.keyArn}, which is not the first key`));
   assert.equal(file('opened.txt'), secret);
@@ -446,13 +468,27 @@ drill('account-lost', async (t) => {
 });
 
 drill('leave-aws', async (t) => {
-  const all = await scene(t, { KEY_ID: key.keyArn, BACKUP_KEYS: elsewhere.keyArn });
-  await all.encryptAll({ BACKUP_KEYS: ',' });
-  await all.block('leave-aws');
-  assert.ok(keysIn(all.file('secret.b64')).includes(fingerprint));
+  const all = await scene(t, { KEY_ID: key.keyArn });
+  await all.encryptAll();
+  // With what a user may have exported, which beats .env.
+  await all.block('leave-aws', { KEY_ID: key.keyArn, BACKUP_KEYS: ',' }, 'test -z "${KEY_ID-}"');
+  assert.deepEqual(keysIn(all.file('secret.b64')), [fingerprint]);
+  assert.deepEqual(keysInBatch(all.file('messages.jsonl')), [fingerprint]);
+  await assertOpens(all, privateHalf, { ...withoutAws, ...withPassphrase });
   // From here on all by itself.
   await all.encryptAll(withoutAws);
   await assertOpens(all, privateHalf, { ...withoutAws, ...withPassphrase });
+});
+
+test('leaving AWS stops at the first message that was not moved', async (t) => {
+  const { encryptAll, file, folder, proxy } = await scene(t, { KEY_ID: key.keyArn });
+  await encryptAll();
+  const before = [file('.env'), file('secret.b64'), file('messages.jsonl')];
+  proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
+  const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint };
+  const { status } = await bash('leave-aws', folder, env);
+  assert.equal(status, 4);
+  assert.deepEqual([file('.env'), file('secret.b64'), file('messages.jsonl')], before);
 });
 
 drill('rsa-der', async (t) => {
@@ -464,22 +500,23 @@ drill('rsa-der', async (t) => {
   assert.equal(statSync(file).mode & 0o077, 0);
 });
 
-const localKey = { KEY_ID: 'local:local.key' };
+/** The blocks have the place of Linux. */
+const localKey = process.platform === 'linux' ? 'local' : 'local:data/kms-poc/local.key';
 
 drill('local-key-copy', async (t) => {
-  const { block, encryptAll, file, folder } = await scene(t, localKey);
+  const { block, encryptAll, file, folder } = await scene(t, { KEY_ID: localKey });
   await encryptAll();
   const safePlace = join(folder, 'safe');
   mkdirSync(safePlace);
   await block('local-key-copy', { SAFE_PLACE: safePlace });
-  assert.equal(file('safe/local.key'), file('local.key'));
+  assert.equal(file('safe/local.key'), file('data/kms-poc/local.key'));
   assert.equal(statSync(join(safePlace, 'local.key')).mode & 0o077, 0);
 });
 
 drill('local-key-lost', async (t) => {
   const all = await scene(t, { KEY_ID: 'local:safe/local.key' });
   await all.encryptAll();
-  writePrivate(join(all.folder, '.env'), 'KEY_ID=local:local.key\n');
+  writePrivate(join(all.folder, '.env'), `KEY_ID=${localKey}\n`);
   await all.block('local-key-lost', { SAFE_PLACE: join(all.folder, 'safe') });
   assert.equal(all.file('opened.txt'), secret);
   await assertOpens(all, [], withoutAws);
@@ -488,7 +525,8 @@ drill('local-key-lost', async (t) => {
 drill('rsa-replaced', async (t) => {
   const all = await scene(t);
   await all.encryptAll();
-  const replacement = makeRsaPair(all.folder, 'new');
+  mkdirSync(join(all.folder, 'new'));
+  const replacement = makeRsaPair(join(all.folder, 'new'), 'backup');
   await all.block('rsa-replaced', { KEY_ID: key.keyArn });
   const keys = [key.keyArn, replacement.fingerprint];
   assert.deepEqual(keysIn(all.file('secret.b64')), keys);
