@@ -87,10 +87,16 @@ function putOnPath(name: string, command: string): void {
 }
 
 /** @param then what the same shell runs after the block */
-function bash(name: string, cwd: string, env: Environment, then = ''): Promise<Finished> {
+function bash(
+  name: string,
+  cwd: string,
+  env: Environment,
+  then = '',
+  flags = '-euc',
+): Promise<Finished> {
   const path = [programs, process.env.PATH].join(delimiter);
   const block = blocks.get(name) ?? assert.fail(`there is no block ${name}`);
-  return run('bash', ['-euc', block + then], {
+  return run('bash', [flags, block + then], {
     cwd,
     env: { ...env, PATH: path },
     timeoutMs: 120_000,
@@ -486,7 +492,8 @@ test('leaving AWS stops at the first message that was not moved', async (t) => {
   const before = [file('.env'), file('secret.b64'), file('messages.jsonl')];
   proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
   const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint };
-  const { status } = await bash('leave-aws', folder, env);
+  // As it is pasted into a shell, which goes on after an error.
+  const { status } = await bash('leave-aws', folder, env, '', '-uc');
   assert.equal(status, 4);
   assert.deepEqual([file('.env'), file('secret.b64'), file('messages.jsonl')], before);
 });
