@@ -12,7 +12,9 @@ export const encryptCommand: Command = async (args, voice) => {
     return;
   }
   const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
-  const { user, input, output } = await prepareMessage(args, settings, { inputIs: 'plaintext' });
+  const { user, input, output } = await prepareMessage(args, settings, {
+    inWholeFrames: args.binary,
+  });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const plaintext = await input.read(`Hello ${user}, please enter your message to encrypt: `);
   await writeCiphertext(await encrypt(user, keys, plaintext), output, {

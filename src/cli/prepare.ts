@@ -11,7 +11,7 @@ import { type KeyReference, parseKeyReference, parseKeyReferences } from '../key
 import type { KeySources } from '../keys/key-sources.ts';
 import type { Arguments } from './arguments.ts';
 import { checkCiphertextOutput } from './ciphertext-output.ts';
-import { type Input, type InputKind, openInput } from './input.ts';
+import { type Input, openInput } from './input.ts';
 import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
 import { openOutput, type Output } from './output.ts';
 import { withProgress } from './progress.ts';
@@ -52,7 +52,8 @@ export interface Streams {
 export interface StreamOptions {
   /** Whether the output may be the input's file, to be replaced in one step. */
   readonly inPlace?: boolean;
-  readonly inputIs?: InputKind;
+  /** Whether to read a frame at once: see input.ts. */
+  readonly inWholeFrames?: boolean;
 }
 
 /**
@@ -103,9 +104,9 @@ export function checkBatchArguments(args: Arguments): void {
 /** @throws KmsPocError Usage */
 export async function openStreams(
   args: Arguments,
-  { inPlace = false, inputIs = 'ciphertext' }: StreamOptions = {},
+  { inPlace = false, inWholeFrames = false }: StreamOptions = {},
 ): Promise<Streams> {
-  const input = await openInput(args.in, args.hide, inputIs);
+  const input = await openInput(args.in, args.hide, inWholeFrames);
   const output = await openOutput(args.out, input, inPlace);
   // On a terminal the payload itself shows how far it is; --json is for programs.
   const isSilent = args.quiet || args.json || output.isTerminal;

@@ -5,8 +5,11 @@
 import { KmsPocError } from '../errors.ts';
 import { asBuffer, type ByteStream, peek, streamOf } from './byte-stream.ts';
 
-/** Bytes that are encoded at once, a multiple of three: long strings are memory that stays. */
-const pieceBytes = 3 * 2 ** 15;
+/**
+ * Bytes that are encoded at once, a multiple of three. Of twice as many, each string would be a
+ * mapping of memory of its own, which takes twice the time.
+ */
+const pieceBytes = 3 * 2 ** 14;
 
 /** Characters that are decoded at once, for the same reason. */
 const pieceCharacters = 2 ** 16;
