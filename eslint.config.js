@@ -1,19 +1,7 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-// Data flows one way: cli → commands → keys → envelope, kms → formats, errors.
-// An import that points back up makes a circle nobody can read in one go.
-const forbidImportsFrom = (...folders) => ({
-  'no-restricted-imports': [
-    'error',
-    {
-      patterns: folders.map((folder) => ({
-        group: [`**/${folder}`, `**/${folder}/**`],
-        message: `Imports never point back up to ${folder}.`,
-      })),
-    },
-  ],
-});
+import { fence } from './scripts/fence.js';
 
 export default defineConfig(
   globalIgnores(['dist', '**/.venv']),
@@ -25,38 +13,7 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },
-  {
-    // Only src/cli touches the process, the console and the terminal.
-    files: ['src/**'],
-    ignores: ['src/cli/**'],
-    rules: {
-      'no-console': 'error',
-      'no-restricted-globals': ['error', 'process'],
-    },
-  },
-  {
-    files: ['src/commands/**'],
-    rules: forbidImportsFrom('cli'),
-  },
-  {
-    files: ['src/keys/**'],
-    rules: forbidImportsFrom('cli', 'commands'),
-  },
-  {
-    files: [
-      'src/envelope/**',
-      'src/kms.ts',
-      'src/kms-errors.ts',
-      'src/kms-fallback.ts',
-      'src/kms-key-state.ts',
-      'src/identity.ts',
-    ],
-    rules: forbidImportsFrom('cli', 'commands', 'keys'),
-  },
-  {
-    files: ['src/formats/**', 'src/errors.ts'],
-    rules: forbidImportsFrom('cli', 'commands', 'keys', 'envelope', 'kms.ts'),
-  },
+  fence,
   {
     files: ['test/**'],
     rules: {

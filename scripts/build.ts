@@ -47,15 +47,13 @@ const launcher = `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n`;
 const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;
 };
-/** Such as `kms-encrypt`, which begins in src/encrypt.ts. */
+/** Such as `kms-encrypt`, which begins in src/bin/kms-encrypt.ts. */
 const commands = Object.keys(bin);
 
 rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: Object.fromEntries(
-    commands.map((command) => [command, `src/${command.replace('kms-', '')}.ts`]),
-  ),
+  entryPoints: Object.fromEntries(commands.map((command) => [command, `src/bin/${command}.ts`])),
   outdir: dist,
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,

@@ -9,7 +9,7 @@ import module from 'node:module';
 import { join } from 'node:path';
 import { env, getuid, platform } from 'node:process';
 
-import { homeFolder } from './home-folder.ts';
+import { homeFolder } from './folders.ts';
 
 type EnableCompileCache = (folder: string) => void;
 

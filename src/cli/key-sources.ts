@@ -4,11 +4,11 @@ import { env, platform } from 'node:process';
 
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import type { Kms } from '../kms.ts';
-import { homeFolder } from './home-folder.ts';
-import { readPassphrase } from './passphrase.ts';
+import type { Kms } from '../kms/kms.ts';
+import { homeFolder } from './folders.ts';
+import { readPassphrase } from './terminal/ask-passphrase.ts';
 import type { KeyPair, Role, Settings } from './settings.ts';
-import type { Voice } from './terminal.ts';
+import type { Voice } from './terminal/notices.ts';
 
 /**
  * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
@@ -35,7 +35,7 @@ export function createKeySources(
   );
   // One for all keys of a Region and all messages: what is out is found out once.
   const connectWithFallback = once(async (region: string | undefined) => {
-    const { withFallback } = await import('../kms-fallback.ts');
+    const { withFallback } = await import('../kms/fallback.ts');
     return withFallback(await connectTo(region), fallbackRegions, connectTo, (error, next) => {
       voice.warn(`${error.message} Going on in ${next}.`);
     });
@@ -79,7 +79,7 @@ async function connect(
   credentials: KeyPair | undefined,
   onRequest: (host: string) => void,
 ): Promise<Kms> {
-  const { connectKms } = await import('../kms.ts');
+  const { connectKms } = await import('../kms/kms.ts');
   return connectKms({
     region,
     profile: settings.profile?.value,

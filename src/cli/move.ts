@@ -1,12 +1,12 @@
 /** From settings to what moves messages: from which keys to which, with whose credentials. */
-import type { Move } from '../commands/reencrypt.ts';
+import type { Move } from '../messages/reencrypt.ts';
 import { usageError } from '../errors.ts';
 import { openEncryptionKeys } from '../keys/encryption-keys.ts';
 import { isSameReference, parseKeyReference } from '../keys/key-reference.ts';
 import { createKeySources } from './key-sources.ts';
-import { askOnce } from './passphrase.ts';
-import { checkRegion, type PreparedKeys } from './prepare.ts';
-import type { Voice } from './terminal.ts';
+import { askOnce } from './terminal/ask-passphrase.ts';
+import { checkRegion, type PreparedKeys } from './keys.ts';
+import type { Voice } from './terminal/notices.ts';
 
 /**
  * All that can be wrong with the settings is found now; keys are opened, and a passphrase is asked

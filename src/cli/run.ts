@@ -5,16 +5,16 @@ import process, { argv, env, stdout } from 'node:process';
 
 import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
-import { streamOf } from '../formats/byte-stream.ts';
+import { streamOf } from '../streams/byte-stream.ts';
 import type { Arguments, CommandName } from './arguments.ts';
-import { standardOutput } from './output.ts';
+import { standardOutput } from './payload/output.ts';
 import {
   createVoice,
   ignoreClosedStandardError,
   showError,
   showStack,
   type Voice,
-} from './terminal.ts';
+} from './terminal/notices.ts';
 
 /** What one command does. It throws KmsPocError; anything else that it throws is a bug. */
 export type Command = (args: Arguments, voice: Voice) => Promise<void>;

@@ -9,7 +9,7 @@ import { parse } from 'dotenv';
 
 import { KmsPocError, systemCode, usageError } from '../errors.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
-import { readSmallFileSync } from '../keys/small-file.ts';
+import { readSmallFileSync } from '../streams/small-file.ts';
 import type { Arguments } from './arguments.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */

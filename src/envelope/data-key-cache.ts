@@ -16,7 +16,7 @@ import {
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
 import type { KmsPocError } from '../errors.ts';
-import { asBuffer } from '../formats/byte-stream.ts';
+import { asBuffer } from '../streams/byte-stream.ts';
 import { unwrapDataKey } from './decrypt.ts';
 import type { EnvelopeHeader } from './header.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';

@@ -9,7 +9,7 @@ import {
 } from '@aws-crypto/material-management-node';
 import { KmsPocError, usageError } from '../errors.ts';
 import { isUserName } from '../formats/user-name.ts';
-import { byteReader } from './byte-reader.ts';
+import { byteReader } from '../streams/byte-reader.ts';
 import { bodyPieces, type BodySize, requireBodyLength, requireFrameLength } from './frames.ts';
 import { printableKeys, readHeader, type EnvelopeHeader } from './header.ts';
 import { maxEncryptedDataKeys, maxUnverifiedBytes, mebibyte } from './limits.ts';

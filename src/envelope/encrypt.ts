@@ -9,7 +9,7 @@ import {
   type NodeEncryptionMaterial,
   type NodeMaterialsManager,
 } from '@aws-crypto/material-management-node';
-import { byteReader, type ByteReader } from './byte-reader.ts';
+import { byteReader, type ByteReader } from '../streams/byte-reader.ts';
 import { defaultFrameLength, maxEncryptedDataKeys } from './limits.ts';
 import { joinSmall, throughStream } from './through-stream.ts';
 import type { WrappingKey } from './wrapping-key.ts';

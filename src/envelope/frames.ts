@@ -1,7 +1,7 @@
 /** Walks the frames of a message: their headers alone, in constant memory and linear time. */
 import { decodeBodyHeader, type BodyHeader } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
-import type { ByteReader } from './byte-reader.ts';
+import type { ByteReader } from '../streams/byte-reader.ts';
 import { garbageCollector } from './garbage.ts';
 import { cutMessage, type EnvelopeHeader } from './header.ts';
 import { maxUnverifiedBytes } from './limits.ts';

@@ -6,9 +6,9 @@
 import { MessageFormat, NodeAlgorithmSuite } from '@aws-crypto/material-management-node';
 import { ContentType, deserializeFactory, type HeaderInfo } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
-import { asBuffer } from '../formats/byte-stream.ts';
+import { asBuffer } from '../streams/byte-stream.ts';
 import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
-import type { ByteReader } from './byte-reader.ts';
+import type { ByteReader } from '../streams/byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
 import { keyTitle } from './wrapping-key.ts';
 

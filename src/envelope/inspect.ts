@@ -1,6 +1,6 @@
 /** Describes an AWS Encryption SDK message by what it says of itself, without its key. */
 import type { KmsPocError } from '../errors.ts';
-import { byteReader } from './byte-reader.ts';
+import { byteReader } from '../streams/byte-reader.ts';
 import { cannotDecrypt, refusalsOf } from './decrypt.ts';
 import { type BodySize, measureBody } from './frames.ts';
 import { type EnvelopeHeader, readHeader } from './header.ts';

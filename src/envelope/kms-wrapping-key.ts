@@ -9,7 +9,7 @@ import {
 } from '@aws-crypto/material-management-node';
 
 import { KmsPocError } from '../errors.ts';
-import type { DataKeyCalls } from '../kms.ts';
+import type { DataKeyCalls } from '../kms/kms.ts';
 import { kmsProviderId, type WrappingKey } from './wrapping-key.ts';
 import { isSameKmsKey } from '../formats/kms-arn.ts';
 

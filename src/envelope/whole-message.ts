@@ -19,7 +19,7 @@ import {
   MessageIdLength,
   serializeFactory,
 } from '@aws-crypto/serialize';
-import { asBuffer } from '../formats/byte-stream.ts';
+import { asBuffer } from '../streams/byte-stream.ts';
 import type { EnvelopeHeader } from './header.ts';
 import { defaultFrameLength } from './limits.ts';
 

@@ -3,7 +3,7 @@
  * as it really gets pasted, the JSON that AWS and this program print, or plain bytes.
  */
 import { KmsPocError } from '../errors.ts';
-import { asBuffer, type ByteStream, peek, streamOf } from './byte-stream.ts';
+import { asBuffer, type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
 
 /**
  * Bytes that are encoded at once, a multiple of three. Of twice as many, each string would be a

@@ -5,7 +5,7 @@
  * kept, and only our field in it replaced.
  */
 import { isUtf8 } from 'node:buffer';
-import { asBuffer, type ByteStream } from './byte-stream.ts';
+import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
 
 export interface Line {
   /** From 1; empty lines count. */

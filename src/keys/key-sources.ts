@@ -1,4 +1,4 @@
-import type { Kms } from '../kms.ts';
+import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';
 
 /** Where keys come from: made from the settings by the command line's side. */

@@ -7,7 +7,7 @@ import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { KmsPocError, systemCode } from '../errors.ts';
-import { readSmallFile } from './small-file.ts';
+import { readSmallFile } from '../streams/small-file.ts';
 
 export interface LocalKey {
   readonly file: string;

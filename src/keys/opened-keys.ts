@@ -1,6 +1,6 @@
 /** What encrypting and decrypting both do with a key. */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
-import type { Kms } from '../kms.ts';
+import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
 import type { LocalKey } from './local-key.ts';

@@ -6,8 +6,8 @@ import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import { stat } from 'node:fs/promises';
 
 import { KmsPocError, systemCode } from '../errors.ts';
-import { asBuffer } from '../formats/byte-stream.ts';
-import { readSmallFile } from './small-file.ts';
+import { asBuffer } from '../streams/byte-stream.ts';
+import { readSmallFile } from '../streams/small-file.ts';
 
 export interface RsaKey {
   readonly file: string;

@@ -6,7 +6,7 @@ import { parseHeader } from '../../src/envelope/header.ts';
 import { kmsWrappingKey } from '../../src/envelope/kms-wrapping-key.ts';
 import { openedKey } from '../../src/envelope/wrapping-key.ts';
 import { KmsPocError } from '../../src/errors.ts';
-import type { DataKeyCalls } from '../../src/kms.ts';
+import type { DataKeyCalls } from '../../src/kms/kms.ts';
 import { encrypt } from './messages.ts';
 
 const KeyId = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';

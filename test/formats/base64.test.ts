@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { KmsPocError } from '../../src/errors.ts';
 import { encodeBase64, readCiphertext } from '../../src/formats/base64.ts';
-import { collectAll, streamOf } from '../../src/formats/byte-stream.ts';
+import { collectAll, streamOf } from '../../src/streams/byte-stream.ts';
 import { anyLengths, inPieces } from '../support/bytes.ts';
 import { checkLine } from '../support/failure.ts';
 

@@ -1,7 +1,7 @@
 /** Where keys come from, for commands that are called in the test's own process. */
 import { join } from 'node:path';
 import type { KeySources } from '../../src/keys/key-sources.ts';
-import { connectKms, type Kms } from '../../src/kms.ts';
+import { connectKms, type Kms } from '../../src/kms/kms.ts';
 import { temporaryFolder } from './command.ts';
 import { refusingEndpoint } from './fault-proxy.ts';
 

@@ -4,7 +4,7 @@
  * `crash` (on SIGUSR2, while it asks).
  */
 import { once } from 'node:events';
-import { readMessage } from '../../src/cli/message-reader.ts';
+import { readMessage } from '../../src/cli/terminal/ask-message.ts';
 import { KmsPocError } from '../../src/errors.ts';
 
 const [count = '1', prompt = 'message: ', mode] = process.argv.slice(2);

@@ -1,0 +1,40 @@
+/** `kms-decrypt --inspect`: from arguments to a description of a ciphertext. */
+import { stdout } from 'node:process';
+
+import { inspect } from '../../messages/inspect.ts';
+import { usageError } from '../../errors.ts';
+import { streamOf } from '../../streams/byte-stream.ts';
+import type { Arguments } from '../arguments.ts';
+import { inspectionText } from '../terminal/inspection-text.ts';
+import { jsonLine } from '../payload/output.ts';
+import { openStreams } from '../keys.ts';
+
+/** Reads no settings: nothing that is wrong with them stands in the way. */
+export async function inspectCommand(args: Arguments): Promise<void> {
+  refuseOptions(args);
+  const { input, output } = await openStreams(args);
+  const inspection = await inspect(await input.read('Please enter the message to inspect: '));
+  const columns = (output.isTerminal && stdout.columns) || 80;
+  await output.write(
+    args.json ? jsonLine(inspection) : streamOf(Buffer.from(inspectionText(inspection, columns))),
+  );
+}
+
+/** Ignored, they would seem to have been heeded: `--user alice` looks like a check of the user. */
+function refuseOptions(args: Arguments): void {
+  const given = {
+    user: args.user,
+    key: args.key,
+    batch: args.batch || undefined,
+    region: args.region,
+    profile: args.profile,
+    'env-file': args.envFile,
+  };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    throw usageError(
+      `--inspect and --${name} exclude each other.`,
+      `Leave out --${name}: an inspection makes no call, and needs no user, key or setting.`,
+    );
+  }
+}

@@ -1,0 +1,57 @@
+/** How a new ciphertext is written: as bytes, as base64 or as JSON. */
+import type { Encrypted } from '../../messages/encrypt.ts';
+import { usageError } from '../../errors.ts';
+import { encodeBase64 } from '../../formats/base64.ts';
+import { type ByteStream, peek } from '../../streams/byte-stream.ts';
+import type { Arguments } from '../arguments.ts';
+import { collectWhole, jsonLine, type Output } from './output.ts';
+import { showLabel } from '../terminal/notices.ts';
+
+/** @throws KmsPocError Usage */
+export function checkCiphertextOutput(args: Arguments, output: Output): void {
+  if (args.binary && args.json) {
+    throw usageError('--binary and --json exclude each other.', 'JSON holds text: leave one out.');
+  }
+  if (args.binary && output.isTerminal) {
+    throw usageError(
+      'Bytes are not written to a terminal.',
+      'Use --out FILE or a pipe, or leave out --binary.',
+    );
+  }
+}
+
+/**
+ * @param options.label what it is called on a terminal
+ * @param options.check as `Output.write` takes it
+ */
+export async function writeCiphertext(
+  { ciphertext, key, format }: Encrypted,
+  output: Output,
+  options: {
+    readonly user: string;
+    readonly as: 'bytes' | 'base64' | 'json';
+    readonly label: string;
+    readonly check?: ((written: ByteStream) => Promise<void>) | undefined;
+  },
+): Promise<void> {
+  const { user, as, label, check } = options;
+  if (as === 'bytes') {
+    await output.write(ciphertext, check);
+    return;
+  }
+  const base64 = encodeBase64(ciphertext);
+  if (as === 'json') {
+    const text = Buffer.from(await collectWhole(base64, 'for --json')).toString('latin1');
+    await output.write(jsonLine({ user, ciphertext: text, key, format }), check);
+    return;
+  }
+  // Nothing is announced before there is something to show.
+  const { whole } = await peek(base64, 1);
+  if (output.isTerminal) showLabel(label);
+  await output.write(withLineBreak(whole), check);
+}
+
+async function* withLineBreak(text: ByteStream): ByteStream {
+  yield* text;
+  yield Buffer.from('\n');
+}

@@ -1,0 +1,113 @@
+/** Where a message is read from: a file, standard input, or a prompt. */
+import { close, createReadStream, fstatSync, open, type Stats } from 'node:fs';
+import { Socket } from 'node:net';
+import { stdin } from 'node:process';
+import { promisify } from 'node:util';
+
+import { KmsPocError, systemCode, usageError } from '../../errors.ts';
+import { type ByteStream, streamOf } from '../../streams/byte-stream.ts';
+import { readMessage } from '../terminal/ask-message.ts';
+import { isInteractive } from '../terminal/notices.ts';
+
+/**
+ * A frame of plaintext that is read at once needs no copy: encrypting takes 0.7 of the time. With
+ * base64 besides, such reads take 160 MiB of memory, smaller ones 120.
+ */
+const readSizeBytes = 2 ** 19;
+const wholeFrameBytes = 2 ** 20;
+
+export interface Input {
+  /** Identifies the file, to tell whether the output is the same one. */
+  readonly file: { readonly dev: number; readonly ino: number } | undefined;
+  /** Undefined: unknown, as for a pipe. */
+  readonly sizeBytes: number | undefined;
+  /** @param prompt the question, where the message is asked for */
+  read(prompt: string): Promise<ByteStream>;
+}
+
+/**
+ * Opens a file now, so that a wrong name is noticed before anything else is asked.
+ *
+ * @param path undefined or `-`: standard input, or a prompt where that is a terminal
+ * @param hidden whether a message is not shown while it is typed
+ * @param inWholeFrames whether a plaintext is to come out as bytes
+ * @throws KmsPocError Usage
+ */
+export async function openInput(
+  path: string | undefined,
+  hidden: boolean,
+  inWholeFrames: boolean,
+): Promise<Input> {
+  if (path !== undefined && path !== '-') return openFile(path, inWholeFrames);
+  if (!stdin.isTTY) {
+    const file = standardInputFile();
+    // Node takes it for an empty input.
+    if (file?.isDirectory() === true) throw usageError('Standard input is a folder.', tarHint);
+    return {
+      file,
+      sizeBytes: sizeOf(file),
+      read: () => Promise.resolve(readable(stdin, 'standard input')),
+    };
+  }
+  if (!isInteractive()) {
+    throw usageError(
+      'There is no message: standard input is a terminal, and a question on standard error would not be seen.',
+      'Pipe a message in, or name a file with --in.',
+    );
+  }
+  return {
+    file: undefined,
+    sizeBytes: undefined,
+    read: async (prompt) => streamOf(await readMessage({ prompt, hidden })),
+  };
+}
+
+async function openFile(path: string, inWholeFrames: boolean): Promise<Input> {
+  try {
+    // Not a FileHandle: a stream on one takes half as long again, for its promises.
+    const fd = await promisify(open)(path, 'r');
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) {
+      await promisify(close)(fd);
+      throw usageError(`${path} is a folder, not a file.`, tarHint);
+    }
+    // A read from a FIFO can wait for ever, and no exit while it does; a socket's never blocks.
+    const stream = (): ByteStream =>
+      readable(
+        stat.isFIFO()
+          ? new Socket({ fd, readable: true, writable: false })
+          : createReadStream(path, {
+              fd,
+              highWaterMark: inWholeFrames ? wholeFrameBytes : readSizeBytes,
+            }),
+        path,
+      );
+    return { file: stat, sizeBytes: sizeOf(stat), read: () => Promise.resolve(stream()) };
+  } catch (cause) {
+    if (cause instanceof KmsPocError) throw cause;
+    const code = systemCode(cause);
+    throw usageError(`${path} can't be read (${code}).`, 'Check the path after --in.', { cause });
+  }
+}
+
+const sizeOf = (stat: Stats | undefined): number | undefined =>
+  stat?.isFile() === true ? stat.size : undefined;
+
+const tarHint = 'Name a file. A whole folder goes through tar: tar c FOLDER | kms-encrypt …';
+
+function standardInputFile(): Stats | undefined {
+  try {
+    return fstatSync(0);
+  } catch {
+    return undefined; // closed: reading it says so
+  }
+}
+
+async function* readable(stream: AsyncIterable<unknown>, name: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array;
+  } catch (cause) {
+    const code = systemCode(cause);
+    throw new KmsPocError('FileError', `Reading ${name} failed (${code}).`, undefined, { cause });
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Where the payload goes: standard output, or a file that is there whole or not at all.
+ */
+import { randomBytes } from 'node:crypto';
+import { createReadStream, fstatSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import {
+  access,
+  constants,
+  type FileHandle,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  stat,
+} from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import process, { stdout } from 'node:process';
+import { isatty } from 'node:tty';
+
+import { KmsPocError, systemCode, usageError } from '../../errors.ts';
+import { type ByteStream, collect, streamOf } from '../../streams/byte-stream.ts';
+import type { Input } from './input.ts';
+import { visibleJson } from '../terminal/visible-text.ts';
+
+export interface Output {
+  readonly isTerminal: boolean;
+  /** True: nothing is seen of what was written unless the last of it was written too. */
+  readonly isHeldUntilEnd: boolean;
+  /** True: a file is there already, which the output will take the place of. */
+  readonly replacesFile: boolean;
+  /**
+   * Writes all of it, or throws; then a file is what it was before.
+   *
+   * @param check looks at what was written to a file, before it takes its place, and throws to
+   *   leave what was there
+   * @throws KmsPocError FileError, OutputClosed; and what the payload or the check throws
+   */
+  write(payload: ByteStream, check?: Check): Promise<void>;
+}
+
+type Check = (written: ByteStream) => Promise<void>;
+
+export const standardOutput: Output = {
+  isTerminal: stdout.isTTY,
+  isHeldUntilEnd: false,
+  replacesFile: false,
+  write: writeToStandardOutput,
+};
+
+/**
+ * @param path undefined or `-`: standard output
+ * @param mayBeInput whether a file may be the input too, to be replaced in one step
+ * @throws KmsPocError Usage: the file can't be written, or is the input
+ */
+export async function openOutput(
+  path: string | undefined,
+  input: Input,
+  mayBeInput: boolean,
+): Promise<Output> {
+  if (path === undefined || path === '-') return standardOutput;
+  const refuse = (cause: unknown): never => {
+    throw usageError(
+      `${path} can't be written (${systemCode(cause)}).`,
+      'Check the path after --out.',
+      {
+        cause,
+      },
+    );
+  };
+  const existing = await stat(path).catch((cause: unknown) =>
+    systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),
+  );
+  if (existing?.isDirectory() === true) throw usageError(`${path} is a folder, not a file.`);
+  if (
+    existing !== undefined &&
+    !(mayBeInput && existing.isFile()) &&
+    !existing.isCharacterDevice() && // /dev/null may be both
+    input.file?.dev === existing.dev &&
+    input.file.ino === existing.ino
+  ) {
+    throw usageError(
+      `${path} is the input and the output.`,
+      'Write to another file, and rename it when all went well.',
+    );
+  }
+  const isFile = existing === undefined || existing.isFile();
+  // Only a file: /dev/stdout can be a symlink to a pipe, which has no path.
+  const target = isFile ? await resolveTarget(path).catch(refuse) : path;
+  await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
+  return {
+    isTerminal: existing !== undefined && isOwnTerminal(existing),
+    isHeldUntilEnd: isFile,
+    replacesFile: existing?.isFile() === true,
+    write: isFile
+      ? (payload, check) => replaceFile(target, payload, check)
+      : (payload) => writeToDevice(target, payload),
+  };
+}
+
+/** Whether it is the terminal that this process runs on: /dev/tty, /dev/stdout, /dev/pts/3. */
+function isOwnTerminal(file: Stats): boolean {
+  if (!file.isCharacterDevice()) return false;
+  const open = [0, 1, 2].filter(isatty).map((descriptor) => fstatSync(descriptor));
+  return [...open, statSync('/dev/tty', { throwIfNoEntry: false })].some(
+    (terminal) => terminal?.rdev === file.rdev,
+  );
+}
+
+/** A symlink stays: the file it points to is replaced, or made. */
+async function resolveTarget(path: string): Promise<string> {
+  const inFolder = join(await realpath(dirname(path)), basename(path));
+  const pointsTo = await readlink(inFolder).catch(() => undefined);
+  return pointsTo === undefined ? inFolder : resolveTarget(resolve(dirname(inFolder), pointsTo));
+}
+
+/** Temporary files of this run: whatever way it ends, none is left (but for kill -9). */
+const temporaryFiles = new Set<string>();
+process.on('exit', () => {
+  for (const file of temporaryFiles) {
+    try {
+      unlinkSync(file);
+    } catch {
+      // It is gone already.
+    }
+  }
+});
+
+async function replaceFile(
+  target: string,
+  payload: ByteStream,
+  check: Check | undefined,
+): Promise<void> {
+  await removeLeftovers(target);
+  const random = randomBytes(6).toString('hex');
+  const temporaryFile = join(dirname(target), `.${basename(target)}.${process.pid}.${random}.tmp`);
+  temporaryFiles.add(temporaryFile);
+  try {
+    const handle = await forFile(target, () => open(temporaryFile, 'wx', 0o600));
+    try {
+      await writeAll(handle, target, payload);
+      await forFile(target, () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+    await check?.(createReadStream(temporaryFile));
+    await forFile(target, () => rename(temporaryFile, target));
+    temporaryFiles.delete(temporaryFile);
+  } catch (error) {
+    unlinkQuietly(temporaryFile);
+    throw error;
+  }
+}
+
+/**
+ * A run that was killed (kill -9, the power) could not take its temporary file away, which may hold
+ * a plaintext: the next one for the same file does.
+ */
+async function removeLeftovers(target: string): Promise<void> {
+  const folder = dirname(target);
+  const start = `.${basename(target)}.`;
+  for (const name of await forFile(target, () => readdir(folder))) {
+    if (!name.startsWith(start)) continue;
+    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(start.length))?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) unlinkQuietly(join(folder, name));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) !== 'ESRCH';
+  }
+}
+
+function unlinkQuietly(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch {
+    // It was never made.
+  }
+  temporaryFiles.delete(file);
+}
+
+async function writeToDevice(target: string, payload: ByteStream): Promise<void> {
+  const handle = await forFile(target, () => open(target, 'w'));
+  try {
+    await writeAll(handle, target, payload);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, target: string, payload: ByteStream): Promise<void> {
+  for await (const chunk of payload) {
+    // One write may take only a part.
+    for (let rest = chunk; rest.length > 0;) {
+      const { bytesWritten } = await forFile(target, () => handle.write(rest));
+      rest = rest.subarray(bytesWritten);
+    }
+  }
+}
+
+async function forFile<Result>(target: string, action: () => Promise<Result>): Promise<Result> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw writeError(target, cause);
+  }
+}
+
+const writeError = (target: string, cause: unknown): KmsPocError => {
+  const code = systemCode(cause);
+  return code === 'EPIPE'
+    ? new KmsPocError('OutputClosed', 'Whoever read the output closed it.', undefined, { cause })
+    : new KmsPocError(
+        'FileError',
+        `Writing ${target} failed (${code}).`,
+        code === 'ENOSPC' ? 'The disk is full: make room, or write somewhere else.' : undefined,
+        { cause },
+      );
+};
+
+async function writeToStandardOutput(payload: ByteStream): Promise<void> {
+  // Each write has its own callback; without a listener the stream's error event would be fatal.
+  stdout.on('error', () => undefined);
+  for await (const chunk of payload) {
+    await new Promise<void>((resolve, reject) => {
+      stdout.write(chunk, (cause) => {
+        if (cause) reject(writeError('standard output', cause));
+        else resolve();
+      });
+    });
+  }
+}
+
+/** What is held in memory at most, for output that can't be streamed. */
+const maxWholeMebibytes = 64;
+
+/**
+ * @param purpose why it must be held whole, for the error: `for --json`
+ * @throws KmsPocError Usage: the message is too large for that
+ */
+export async function collectWhole(payload: ByteStream, purpose: string): Promise<Uint8Array> {
+  const { bytes } = await collect(payload, maxWholeMebibytes * 2 ** 20);
+  if (bytes === undefined) {
+    throw usageError(
+      `The message is longer than ${maxWholeMebibytes} MiB, too long ${purpose}.`,
+      'Write it to a file with --out, or to a pipe.',
+    );
+  }
+  return bytes;
+}
+
+/** JSON's own escapes leave some characters that drive a terminal. */
+export const jsonLine = (value: object): ByteStream =>
+  streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));

@@ -1,0 +1,52 @@
+/** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
+import { systemCode, usageError } from '../../errors.ts';
+import { readSmallFile } from '../../streams/small-file.ts';
+import { readMessage } from './ask-message.ts';
+import type { Setting } from '../settings.ts';
+import { isInteractive, whileAsking } from './notices.ts';
+import { visibleText } from './visible-text.ts';
+
+/**
+ * @param keyFile the key that it opens, for the question
+ * @returns bytes, which whoever uses them zeroes
+ * @throws KmsPocError Usage, Interrupted
+ */
+export async function readPassphrase(
+  keyFile: string,
+  passphraseFile: Setting | undefined,
+): Promise<Uint8Array> {
+  if (passphraseFile !== undefined) {
+    try {
+      const content = await readSmallFile(passphraseFile.value);
+      const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
+      return end === -1 ? content : content.subarray(0, end);
+    } catch (cause) {
+      const code = systemCode(cause);
+      throw usageError(
+        `The passphrase file ${passphraseFile.value} can't be read (${code}).`,
+        'Check RSA_PASSPHRASE_FILE.',
+        { cause },
+      );
+    }
+  }
+  if (!isInteractive()) {
+    throw usageError(
+      `The RSA key ${keyFile} needs its passphrase, and there is no terminal to ask for it.`,
+      'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
+    );
+  }
+  const prompt = `Passphrase of ${visibleText(keyFile)}: `;
+  return whileAsking(() => readMessage({ prompt, hidden: true }));
+}
+
+/** Asks for the passphrase of each file once, however often its key is read. */
+export function askOnce(
+  ask: (file: string) => Promise<Uint8Array>,
+): (file: string) => Promise<Uint8Array> {
+  const answers = new Map<string, Promise<Uint8Array>>();
+  return async (file) => {
+    const answer = answers.get(file) ?? ask(file);
+    answers.set(file, answer);
+    return Uint8Array.from(await answer); // whoever gets it zeroes it
+  };
+}

@@ -1,0 +1,159 @@
+/** What was found out about a ciphertext, as a text for people. */
+import type { Inspection } from '../../messages/inspect.ts';
+import type { MessageInspection } from '../../envelope/inspect.ts';
+import { maxUnverifiedBytes, mebibyte } from '../../envelope/limits.ts';
+import { keyTitle } from '../../envelope/wrapping-key.ts';
+import { visibleJson } from './visible-text.ts';
+
+interface Row {
+  readonly label: string;
+  /** Each begins a line. */
+  readonly entries: readonly string[];
+}
+
+/** @param columns the width to keep to, where the words are short enough */
+export function inspectionText(inspection: Inspection, columns: number): string {
+  const { rows, remarks } =
+    inspection.format === 'kms' ? describeBlob(inspection.bytes) : describeMessage(inspection);
+  // The last column stays free: terminals differ in where the cursor goes from it.
+  const width = Math.max(columns - 1, 20);
+  const lines = [
+    ...rows.flatMap((row) => layOutRow(row, width)),
+    ...remarks.flatMap((remark) => ['', ...wrap(remark, width, '')]),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+interface Description {
+  readonly rows: readonly Row[];
+  readonly remarks: readonly string[];
+}
+
+const describeBlob = (bytes: number): Description => ({
+  rows: [
+    { label: 'format', entries: ['AWS KMS blob, as far as can be told'] },
+    { label: 'ciphertext', entries: [counted(bytes, 'byte')] },
+  ],
+  remarks: [
+    'It is not an AWS Encryption SDK message, so it is taken for a blob of AWS KMS. AWS does not publish that format: only KMS can tell whether it is one, and of which key and user.',
+  ],
+});
+
+/** A header has room for thousands, and that would bury the rest. */
+const maxContextEntries = 16;
+
+function describeMessage(message: MessageInspection): Description {
+  const { algorithm, keys, frames, plaintextBytes, bytes, headerBytes } = message;
+  const plaintext = counted(plaintextBytes, 'byte');
+  return {
+    rows: [
+      { label: 'format', entries: [`AWS Encryption SDK message, version ${message.version}`] },
+      {
+        label: 'algorithm',
+        entries: [
+          algorithm.name,
+          `${algorithm.cipher}, suite ${algorithm.id}`,
+          algorithm.keyCommitment
+            ? 'with key commitment: no other data key opens it'
+            : 'without key commitment: another data key may open it, as another message',
+          algorithm.signed
+            ? 'signed: whoever can only decrypt could not have written it'
+            : 'not signed: whoever can decrypt it could have written it',
+        ],
+      },
+      {
+        label: 'context',
+        entries: shownContext(Object.entries(message.encryptionContext)),
+      },
+      {
+        label: 'opens with',
+        entries: keys.map(({ providerId, name }) =>
+          keyTitle({ providerId, keyName: name }, shownName),
+        ),
+      },
+      {
+        label: 'plaintext',
+        entries: [
+          message.framed
+            ? `${plaintext}, in ${counted(frames, 'frame')} of at most ${grouped(message.frameLength)}`
+            : `${plaintext}, without frames`,
+        ],
+      },
+      {
+        label: 'ciphertext',
+        entries: [`${counted(bytes, 'byte')}, ${grouped(headerBytes)} of them header`],
+      },
+    ],
+    remarks: [
+      ...message.refusals.map(({ message: refusal }) => `Not read by kms-decrypt: ${refusal}`),
+      ...(algorithm.signed && plaintextBytes > maxUnverifiedBytes && message.refusals.length === 0
+        ? [
+            `Signed, and longer than ${maxUnverifiedBytes / mebibyte} MiB: kms-decrypt reads it with --out only.`,
+          ]
+        : []),
+      'These are claims of the message itself: only decrypting it verifies them.',
+    ],
+  };
+}
+
+function shownContext(context: readonly (readonly [string, string])[]): string[] {
+  if (context.length === 0) return ['empty'];
+  const shown = context
+    .slice(0, maxContextEntries)
+    .map(([name, value]) => `${shownName(name)} = ${shownName(value)}`);
+  const more = context.length - shown.length;
+  return more > 0 ? [...shown, `and ${grouped(more)} more: see --json`] : shown;
+}
+
+/**
+ * A name from a header may hold anything. One that could pass for more than a name, be it with a
+ * space in it, is in quotes, with what is no letter escaped as in JSON; of a long one the beginning
+ * is shown.
+ */
+function shownName(name: string): string {
+  const shown = name.slice(0, 128);
+  const quoted = /^[\x21\x23-\x7e]+$/.test(shown) ? shown : visibleJson(JSON.stringify(shown));
+  return shown === name ? quoted : `${quoted}… (${grouped(name.length)} characters)`;
+}
+
+const grouped = (count: number): string => count.toLocaleString('en-US');
+
+const counted = (count: number, what: string): string =>
+  `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
+
+const labelColumns = 12;
+const indent = '  ';
+
+/** The entries beside the label, or below it where a word of theirs is too long for that. */
+function layOutRow({ label, entries }: Row, width: number): string[] {
+  const beside = layOut(entries, width - labelColumns);
+  if (beside.every((line) => line.length <= width - labelColumns)) {
+    return beside.map((line, index) => (index === 0 ? label : '').padEnd(labelColumns) + line);
+  }
+  return [label, ...layOut(entries, width - indent.length).map((line) => indent + line)];
+}
+
+const layOut = (entries: readonly string[], width: number): string[] =>
+  entries.flatMap((entry) => wrap(entry, width, indent));
+
+/**
+ * Breaks a text into lines behind spaces, and a word that is longer than a line behind underscores.
+ * Any other word stays whole, for the terminal to break: an ARN can be copied then.
+ *
+ * @param hanging what all lines but the first begin with
+ */
+function wrap(text: string, width: number, hanging: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  const parts = text
+    .split(/(?<= )/)
+    .flatMap((word) => (word.length > width ? word.split(/(?<=_)/) : [word]));
+  for (const part of parts) {
+    if (line.trim() !== '' && line.length + part.trimEnd().length > width) {
+      lines.push(line.trimEnd());
+      line = hanging;
+    }
+    line += part;
+  }
+  return [...lines, line.trimEnd()];
+}

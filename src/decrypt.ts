@@ -1,9 +1,0 @@
-/** The entry of `kms-decrypt`. */
-import { enableCompileCache } from './cli/compile-cache.ts';
-
-enableCompileCache(); // before the rest is loaded
-const [{ run }, { decryptCommand }] = await Promise.all([
-  import('./cli/run.ts'),
-  import('./cli/decrypt-command.ts'),
-]);
-await run('kms-decrypt', decryptCommand);

@@ -1,9 +1,0 @@
-/** The entry of `kms-doctor`. */
-import { enableCompileCache } from './cli/compile-cache.ts';
-
-enableCompileCache(); // before the rest is loaded
-const [{ run }, { doctorCommand }] = await Promise.all([
-  import('./cli/run.ts'),
-  import('./cli/doctor-command.ts'),
-]);
-await run('kms-doctor', doctorCommand);

@@ -1,0 +1,154 @@
+/** In which state is each key of KMS, and is it where the settings say it is? */
+import { KmsPocError } from '../errors.ts';
+import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
+import type { KeyState, KeyStates } from '../kms/key-state.ts';
+import { type Check, check, type Finding, notKnown, ok } from './check.ts';
+import type { Patience } from './patience.ts';
+import { type Access, allKeys, type Subject } from './subject.ts';
+
+export async function* checkKeys(subject: Subject, patience: Patience): AsyncGenerator<Check> {
+  const { key, oldKeys, fallbackRegions, encryptor, decryptor } = subject;
+  for (const each of allKeys(subject)) {
+    const { name, reference } = each;
+    if (reference.kind !== 'aws') continue;
+    const { keyId, arnRegion } = reference;
+    const access = oldKeys.includes(each) ? decryptor : encryptor;
+    const lookedUp = lookUp(keyId, arnRegion ?? subject.region, access, patience);
+    yield await checkState(name, keyId, lookedUp);
+
+    const found = await lookedUp.catch(() => undefined);
+    if (found !== undefined && isUsable(found.key)) yield await checkRotation(name, found);
+
+    if (each !== key || !isMultiRegionKey(keyId)) continue;
+    for (const region of fallbackRegions) {
+      if (region === found?.region) continue;
+      const inReplica = lookUp(inRegion(keyId, region), region, access, patience);
+      yield await checkReplica(`${name} in ${region}`, keyId, region, inReplica);
+    }
+  }
+}
+
+interface Found {
+  readonly region: string;
+  readonly key: KeyState;
+  readonly states: KeyStates;
+}
+
+async function lookUp(
+  keyId: string,
+  askedRegion: string | undefined,
+  access: Access,
+  patience: Patience,
+): Promise<Found> {
+  const states = await access.keyStates(askedRegion);
+  const { region } = states;
+  return { region, states, key: await patience.ask([region], () => states.describe(keyId)) };
+}
+
+const checkState = (name: string, keyId: string, lookedUp: Promise<Found>): Promise<Check> =>
+  check('keys', name, async () => {
+    try {
+      const { region, key } = await lookedUp;
+      requireUsable(keyId, region, key);
+      return ok(describe(keyId, key));
+    } catch (error) {
+      return notKnownIfHidden(error);
+    }
+  });
+
+const checkReplica = (
+  name: string,
+  keyId: string,
+  region: string,
+  lookedUp: Promise<Found>,
+): Promise<Check> =>
+  check('keys', name, async () => {
+    try {
+      const { key } = await lookedUp;
+      requireUsable(keyId, region, key);
+      return ok(key.state.toLowerCase());
+    } catch (error) {
+      if (error instanceof KmsPocError && error.code === 'KeyNotFound') {
+        throw new KmsPocError(
+          'KeyNotFound',
+          `FALLBACK_REGIONS names ${region}, and the key has no replica there.`,
+          `Make one (aws kms replicate-key --replica-region ${region} --key-id ${keyId}), or take the Region out.`,
+          { cause: error },
+        );
+      }
+      return notKnownIfHidden(error);
+    }
+  });
+
+/** Messages don't need the permission to look up a key, so far as the routes work. */
+function notKnownIfHidden(error: unknown): Finding {
+  if (error instanceof KmsPocError && error.code === 'AccessDenied') return notKnown(error.message);
+  throw error;
+}
+
+/** Old messages never depend on it, and the groups of infra/kms.yml that use the key may not ask. */
+const checkRotation = (name: string, { key, states, region }: Found): Promise<Check> =>
+  check('keys', `${name}, rotation`, async () => {
+    try {
+      const { isOn, periodInDays } = await states.rotation(key.keyArn);
+      if (!isOn) return ok('off: its key material stays the same until someone rotates it');
+      return ok(periodInDays === undefined ? 'on' : `on, every ${periodInDays} days`);
+    } catch (error) {
+      if (!(error instanceof KmsPocError)) throw error;
+      if (error.code === 'AccessDenied') {
+        return notKnown('These credentials may not ask (kms:GetKeyRotationStatus).');
+      }
+      return notKnown(
+        error.code === 'KeyUnusable' ? `KMS in ${region} does not rotate this key.` : error.message,
+      );
+    }
+  });
+
+/** While it is Updating (its primary Region, say) it works. */
+const isUsable = ({ state, isForMessages }: KeyState): boolean =>
+  isForMessages && (state === 'Enabled' || state === 'Updating');
+
+function requireUsable(keyId: string, region: string, key: KeyState): void {
+  if (isUsable(key)) return;
+  if (!key.isForMessages) {
+    throw new KmsPocError(
+      'KeyUnusable',
+      `The key ${keyId} is not made to encrypt messages.`,
+      'Use a symmetric key with the usage ENCRYPT_DECRYPT.',
+    );
+  }
+  const options = `--region ${region} --key-id ${key.keyArn}`;
+  switch (key.state) {
+    case 'Disabled':
+      throw new KmsPocError(
+        'KeyUnusable',
+        `The key ${keyId} is disabled in ${region}.`,
+        `Who administers it can enable it: aws kms enable-key ${options}`,
+      );
+    case 'PendingDeletion':
+      throw new KmsPocError(
+        'KeyUnusable',
+        `The key ${keyId} in ${region} is to be deleted${whenDeleted(key)}, and its messages are lost then.`,
+        `Keep it while there is time: aws kms cancel-key-deletion ${options}, then enable-key.`,
+      );
+    default:
+      throw new KmsPocError(
+        'KeyUnusable',
+        `The key ${keyId} can't be used in ${region}: its state is ${key.state}.`,
+        'The AWS KMS Developer Guide says what it means, under "Key states".',
+      );
+  }
+}
+
+const whenDeleted = ({ deletionDate }: KeyState): string =>
+  deletionDate === undefined ? '' : ` on ${deletionDate.toISOString().slice(0, 10)}`;
+
+function describe(keyId: string, { keyArn, state, multiRegion }: KeyState): string {
+  const parts = [keyId === keyArn ? keyArn : `${keyId} is ${keyArn}`, state.toLowerCase()];
+  if (multiRegion === undefined) parts.push('in one Region');
+  else {
+    const { primary, replicas } = multiRegion;
+    parts.push(`primary in ${primary}`, `replicas in ${replicas.join(', ') || 'no Region'}`);
+  }
+  return parts.join(', ');
+}

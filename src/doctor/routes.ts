@@ -1,0 +1,271 @@
+/**
+ * Does each way to a message work? Each is tried by itself, with a message of its own where need
+ * be: what another key or Region would make up for must not stay unseen.
+ */
+import { KmsPocError } from '../errors.ts';
+import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
+import { type EncryptionKey, openEncryptionKey } from '../keys/encryption-keys.ts';
+import {
+  type AwsKeyReference,
+  isSameReference,
+  type KeyReference,
+  keyReferenceText,
+} from '../keys/key-reference.ts';
+import { wrapWithLocalKey } from '../keys/opened-keys.ts';
+import type { RsaKey } from '../keys/rsa-key.ts';
+import { type Canary, encryptCanary, longBytes, openCanary, shortBytes } from './canary.ts';
+import { type Check, check, type Finding, notKnown, ok, timedCheck } from './check.ts';
+import type { Patience } from './patience.ts';
+import { allKeys, type NamedKey, type Subject } from './subject.ts';
+
+interface Drill {
+  readonly subject: Subject;
+  readonly user: string;
+  readonly patience: Patience;
+  /** Those that could be read. What is wrong with the others their own row says. */
+  readonly rsaKeys: ReadonlyMap<NamedKey, RsaKey>;
+}
+
+export async function* checkRoutes(subject: Subject, patience: Patience): AsyncGenerator<Check> {
+  const { user, key, backupKeys, oldKeys } = subject;
+  if (user === undefined) {
+    yield check('routes', 'all of them', () => notKnown('There is no user to encrypt for.'));
+    return;
+  }
+  const drill = { subject, user, patience, rsaKeys: await readRsaKeys(subject) };
+  if (key?.reference.kind === 'aws') yield* drillRegions(drill, key.name, key.reference);
+  else if (key !== undefined) yield drillAlone(drill, key);
+
+  let forAll: Canary | undefined;
+  if (key !== undefined && backupKeys.length > 0) {
+    const canary = encryptForAll(drill, key);
+    yield timedCheck('routes', 'encrypt under all keys', async () => {
+      await canary;
+      return ok(`one message under ${backupKeys.length + 1} keys`);
+    });
+    forAll = await canary.catch(() => undefined);
+  }
+  for (const each of backupKeys) yield drillAlone(drill, each, forAll);
+  for (const each of oldKeys) {
+    if (!isUsedToo(each, subject)) yield drillOldKey(drill, each);
+  }
+  if (key !== undefined && subject.isKeyFromOption) {
+    const compared = comparePrivateKey(drill, key);
+    if (compared !== undefined) yield compared;
+  }
+}
+
+async function readRsaKeys(subject: Subject): Promise<Map<NamedKey, RsaKey>> {
+  const rsaKeys = new Map<NamedKey, RsaKey>();
+  for (const each of allKeys(subject)) {
+    if (each.reference.kind !== 'rsa') continue;
+    const { readRsaKey } = await import('../keys/rsa-key.ts');
+    try {
+      rsaKeys.set(each, await readRsaKey(each.reference.file, subject.readPassphrase));
+    } catch (error) {
+      if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
+    }
+  }
+  return rsaKeys;
+}
+
+/** A key of KMS in its own Region and in those that stand in for it, alone and across. */
+async function* drillRegions(
+  drill: Drill,
+  name: string,
+  reference: AwsKeyReference,
+): AsyncGenerator<Check> {
+  const { subject, user, patience } = drill;
+  const { encryptor, decryptor, fallbackRegions, backupKeys } = subject;
+  const inItsRegion = (region: string): AwsKeyReference => ({
+    kind: 'aws',
+    keyId: inRegion(reference.keyId, region),
+    arnRegion: region,
+  });
+  const openIn = async (region: string, canaries: readonly Canary[]): Promise<void> => {
+    for (const canary of canaries) {
+      await openCanary(user, canary, inItsRegion(region), decryptor.keySources());
+    }
+  };
+
+  const home = homeOf(drill, reference);
+  const region = await home.catch(() => undefined);
+  if (region === undefined) {
+    yield check('routes', name, async () => ok(await home));
+    return;
+  }
+  const others = isMultiRegionKey(reference.keyId)
+    ? fallbackRegions.filter((each) => each !== region)
+    : [];
+  const regions = [region, ...others];
+  // With backup keys KMS never encrypts a message itself.
+  const lengths = backupKeys.length > 0 ? [longBytes] : [shortBytes, longBytes];
+
+  const written = new Map<string, readonly Canary[]>();
+  for (const from of regions) {
+    yield timedCheck('routes', `${name} in ${from}`, () =>
+      patience.ask([from], async () => {
+        const sources = encryptor.keySources();
+        const key = await openEncryptionKey(inItsRegion(from), sources);
+        const canaries = [];
+        for (const length of lengths) canaries.push(await encryptCanary(user, [key], length));
+        written.set(from, canaries);
+        await openIn(from, canaries);
+        const what = lengths.length === 1 ? 'a message' : 'a short message and a long one';
+        return ok(`${what}, encrypted and decrypted`);
+      }),
+    );
+  }
+  for (const from of regions) {
+    for (const to of regions) {
+      if (from === to) continue;
+      const canaries = written.get(from);
+      yield timedCheck('routes', `${from}, opened in ${to}`, () => {
+        if (canaries === undefined) return notKnown(`Nothing could be encrypted in ${from}.`);
+        return patience.ask([to], async () => {
+          await openIn(to, canaries);
+          return ok('decrypted');
+        });
+      });
+    }
+  }
+}
+
+/** As `kms-encrypt` writes a message. */
+async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
+  const { subject, user, patience } = drill;
+  const all = [key, ...subject.backupKeys];
+  const regions = await Promise.all(all.map(({ reference }) => regionsOf(drill, reference)));
+  return patience.ask([...new Set(regions.flat())], async () => {
+    const [first, ...others] = [
+      await openForEncryption(drill, key),
+      ...(await Promise.all(subject.backupKeys.map((each) => openForEncryption(drill, each)))),
+    ];
+    return encryptCanary(user, [first, ...others], shortBytes);
+  });
+}
+
+/**
+ * @param forAll a message that this key opens among others. Without one the key gets its own: of a
+ *   backup key of KMS that takes the same permission (kms:Encrypt) as in company.
+ */
+const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check> => {
+  const { subject, user, patience } = drill;
+  const name = key === subject.key ? key.name : `${key.name} alone`;
+  return timedCheck('routes', name, async () =>
+    patience.ask(await regionsOf(drill, key.reference), async () => {
+      const canary = forAll ?? (await encryptForOne(drill, key));
+      const opener = openerOf(drill, key);
+      const text = shortTextOf(key);
+      if (opener === undefined) {
+        return notKnown(`${text} encrypts; its private half, which opens, is not here.`);
+      }
+      await openCanary(user, canary, opener.reference, subject.decryptor.keySources());
+      if (opener === key) return ok(`${text} opened it${fingerprintOf(drill, key)}`);
+      return ok(
+        `${shortTextOf(opener)} opened it, the private half of ${text}${fingerprintOf(drill, key)}`,
+      );
+    }),
+  );
+};
+
+/** Nothing is encrypted under it any more, and the credentials needn't be allowed to. */
+const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
+  timedCheck('routes', key.name, async (): Promise<Finding> => {
+    const { subject, user } = drill;
+    const { reference } = key;
+    if (reference.kind === 'aws') {
+      return notKnown('Nothing is encrypted under it any more: there is no message to try.');
+    }
+    const canary = await encryptForOne(drill, key);
+    await openCanary(user, canary, reference, subject.decryptor.keySources());
+    return ok(`${shortTextOf(key)} opened a message of its own${whoseHalf(drill, key)}`);
+  });
+
+const encryptForOne = async (drill: Drill, key: NamedKey): Promise<Canary> =>
+  encryptCanary(drill.user, [await openForEncryption(drill, key)], shortBytes);
+
+/** As `kms-encrypt` does, but a local key is never made. */
+async function openForEncryption(
+  { subject }: Drill,
+  { reference }: NamedKey,
+): Promise<EncryptionKey> {
+  if (reference.kind !== 'local') {
+    return openEncryptionKey(reference, subject.encryptor.keySources());
+  }
+  const { readLocalKey } = await import('../keys/local-key.ts');
+  const file = reference.file ?? subject.defaultLocalKeyFile;
+  const key = await readLocalKey(file);
+  if (key === undefined) {
+    throw new KmsPocError(
+      'KeyNotFound',
+      `There is no local key ${file} yet.`,
+      'kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
+    );
+  }
+  return { kind: 'file', load: () => wrapWithLocalKey(key) };
+}
+
+/** Who can open what was encrypted under a key: of a public key, whoever has its private half. */
+function openerOf({ rsaKeys }: Drill, key: NamedKey): NamedKey | undefined {
+  const rsaKey = rsaKeys.get(key);
+  if (rsaKey === undefined || rsaKey.key.type === 'private') return key;
+  return [...rsaKeys].find(
+    ([, each]) => each.key.type === 'private' && each.fingerprint === rsaKey.fingerprint,
+  )?.[0];
+}
+
+/** Keys of KMS have their ARN among the keys, and it is long. */
+const shortTextOf = ({ name, reference }: NamedKey): string =>
+  reference.kind === 'aws' ? name : keyReferenceText(reference);
+
+const fingerprintOf = ({ rsaKeys }: Drill, key: NamedKey): string => {
+  const fingerprint = rsaKeys.get(key)?.fingerprint;
+  return fingerprint === undefined ? '' : ` (${fingerprint})`;
+};
+
+/** Says of which backup key a private key is the other half. */
+function whoseHalf(drill: Drill, key: NamedKey): string {
+  const { rsaKeys, subject } = drill;
+  const fingerprint = rsaKeys.get(key)?.fingerprint;
+  if (fingerprint === undefined) return '';
+  const partner = [subject.key, ...subject.backupKeys].find(
+    (each) => each !== undefined && rsaKeys.get(each)?.fingerprint === fingerprint,
+  );
+  const whose = partner === undefined ? 'of no key in use' : `of ${partner.name}`;
+  return `: it is the private half ${whose} (${fingerprint})`;
+}
+
+/**
+ * A private key named by --key is a drill for the backup keys, and the wrong one fails it.
+ *
+ * @returns undefined where there is nothing to compare
+ */
+function comparePrivateKey({ rsaKeys, subject }: Drill, key: NamedKey): Promise<Check> | undefined {
+  const given = rsaKeys.get(key);
+  const backups = subject.backupKeys.flatMap((each) => {
+    const fingerprint = rsaKeys.get(each)?.fingerprint;
+    return fingerprint === undefined ? [] : [{ name: each.name, fingerprint }];
+  });
+  if (given?.key.type !== 'private' || backups.length === 0) return undefined;
+  return check('routes', `${key.name} is a backup key`, () => {
+    const fits = backups.find(({ fingerprint }) => fingerprint === given.fingerprint);
+    if (fits !== undefined) return ok(`the private half of ${fits.name}`);
+    throw new KmsPocError(
+      'WrongKey',
+      `The private key ${given.file} (${given.fingerprint}) is not that of any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
+      'Take the one that was made together with the public key in BACKUP_KEYS.',
+    );
+  });
+}
+
+const isUsedToo = ({ reference }: NamedKey, { key, backupKeys }: Subject): boolean =>
+  [key, ...backupKeys].some(
+    (each) => each !== undefined && isSameReference(each.reference, reference),
+  );
+
+const homeOf = async ({ subject }: Drill, reference: AwsKeyReference): Promise<string> =>
+  (await subject.encryptor.keySources().connectKms(reference)).region;
+
+const regionsOf = async (drill: Drill, reference: KeyReference): Promise<string[]> =>
+  reference.kind === 'aws' ? [await homeOf(drill, reference)] : [];

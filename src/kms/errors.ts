@@ -1,0 +1,323 @@
+/**
+ * The one place where an error of AWS KMS, of the way to it, or of the search for credentials
+ * becomes ours. Errors are told apart by name or code, never by their text: the text changes, and
+ * a wrong encryption context comes with none.
+ *
+ * Names: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html#API_Encrypt_Errors,
+ * API_Decrypt.html and CommonErrors.html there.
+ */
+import { type ErrorCode, KmsPocError, usageError } from '../errors.ts';
+
+/** What was being done, for the message. */
+export interface KmsCall {
+  readonly operation: 'encrypt' | 'decrypt' | 're-encrypt' | 'look up';
+  readonly keyId: string;
+  /** Where a re-encryption goes: KMS doesn't say which of the two keys an error is about. */
+  readonly newKeyId?: string | undefined;
+  readonly region: string;
+  readonly user: string | undefined;
+}
+
+interface Row {
+  readonly code: ErrorCode;
+  readonly names: readonly string[];
+  readonly message: (call: KmsCall) => string;
+  readonly hint: (call: KmsCall) => string;
+}
+
+const keysOf = ({ keyId, newKeyId = keyId }: KmsCall): string =>
+  newKeyId === keyId ? keyId : `${keyId} or ${newKeyId}`;
+/** A key in a command line, to be replaced where there are two. */
+const keyArgument = (call: KmsCall): string =>
+  keysOf(call) === call.keyId ? call.keyId : 'THE-KEY';
+const permissions = {
+  encrypt: 'kms:Encrypt with this user',
+  decrypt: 'kms:Decrypt with this user',
+  're-encrypt': 'kms:ReEncryptFrom the one key and kms:ReEncryptTo the other, with this user',
+  'look up': 'kms:DescribeKey',
+};
+const checkReachable = (): string =>
+  'Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
+const tryAgain = (): string => 'Try again in a moment.';
+
+const rows: readonly Row[] = [
+  {
+    code: 'CannotDecrypt',
+    names: ['InvalidCiphertextException'],
+    message: ({ user }) => `This message can't be decrypted for ${user ?? 'anyone'}`,
+    hint: () =>
+      'It was encrypted for another user, or it is not complete, or it was changed. Check --user and copy all of it.',
+  },
+  {
+    code: 'WrongKey',
+    names: ['IncorrectKeyException'],
+    message: ({ keyId }) => `This message was encrypted with another key than ${keyId}`,
+    hint: () => 'Give the key it was encrypted with: --key, or DECRYPT_KEYS in the settings.',
+  },
+  {
+    code: 'KeyNotFound',
+    names: ['NotFoundException'],
+    message: (call) => `There is no key ${keysOf(call)} in ${call.region}`,
+    hint: () => 'Check KEY_ID or --key, and that the Region and the account are the right ones.',
+  },
+  {
+    code: 'KeyUnusable',
+    names: ['DisabledException'],
+    message: (call) => `The key ${keysOf(call)} is disabled`,
+    hint: (call) =>
+      `Who administers it can enable it: aws kms enable-key --region ${call.region} --key-id ${keyArgument(call)}`,
+  },
+  {
+    code: 'KeyUnusable',
+    names: ['KMSInvalidStateException'],
+    message: (call) =>
+      `The key ${keysOf(call)} can't be used now: it is to be deleted, or its key material is not there`,
+    hint: (call) =>
+      `If it is to be deleted, act soon: aws kms cancel-key-deletion --region ${call.region} --key-id ${keyArgument(call)}`,
+  },
+  {
+    code: 'KeyUnusable',
+    names: ['InvalidKeyUsageException', 'UnsupportedOperationException'],
+    message: (call) => `The key ${keysOf(call)} is not made to ${call.operation} messages`,
+    hint: () => 'Use a symmetric key with the usage ENCRYPT_DECRYPT.',
+  },
+  {
+    code: 'AccessDenied',
+    names: ['AccessDeniedException', 'AccessDenied', 'UnauthorizedOperation', 'NotAuthorized'],
+    message: ({ operation, keyId, newKeyId, user }) =>
+      operation === 'look up'
+        ? `These credentials may not look up ${keyId}`
+        : operation === 're-encrypt'
+          ? `These credentials may not re-encrypt from ${keyId} to ${newKeyId ?? keyId} for ${user ?? 'this user'}`
+          : `These credentials may not ${operation} with ${keyId} for ${user ?? 'this user'}`,
+    hint: ({ operation }) =>
+      operation === 'decrypt' || operation === 're-encrypt'
+        ? `Either permission is missing (${permissions[operation]}), or a key is in another account, or the message was changed where it names its key.`
+        : `Permission may be missing (${permissions[operation]}), or the key is in another account.`,
+  },
+  {
+    code: 'Credentials',
+    names: ['ExpiredTokenException', 'ExpiredToken', 'RequestExpired'],
+    message: () => 'The AWS credentials have expired',
+    hint: () => 'Sign in again (aws sso login), or renew them where they come from.',
+  },
+  {
+    code: 'Credentials',
+    names: ['UnrecognizedClientException', 'InvalidClientTokenId', 'InvalidAccessKeyId'],
+    message: () => 'AWS does not know this access key',
+    hint: () =>
+      'Check the access key id: ENCRYPTOR_ or DECRYPTOR_AWS_ACCESS_KEY_ID in the settings, else your AWS profile.',
+  },
+  {
+    code: 'Credentials',
+    names: [
+      'InvalidSignatureException',
+      'SignatureDoesNotMatch',
+      'IncompleteSignature',
+      'IncompleteSignatureException',
+      'MissingAuthenticationToken',
+      'MissingAuthenticationTokenException',
+      'AuthFailure',
+    ],
+    message: () => 'AWS refused the signature of the request',
+    hint: () => "Check the secret access key, and that this machine's clock is right.",
+  },
+  {
+    code: 'Credentials',
+    names: ['OptInRequired', 'SubscriptionRequiredException'],
+    message: ({ region }) => `This AWS account can't use KMS in ${region}`,
+    hint: () => 'Enable the Region for the account, or use another one.',
+  },
+  {
+    // Node's, for a header that can't be sent. Those hold the access key id and the session token.
+    code: 'Credentials',
+    names: ['ERR_INVALID_CHAR'],
+    message: () => 'The AWS credentials hold a character that none can have',
+    hint: () => 'Check the access key id and the session token: a line break at the end, perhaps.',
+  },
+  {
+    code: 'Usage',
+    names: ['ValidationException', 'InvalidArnException', 'ValidationError'],
+    message: (call) => `AWS KMS does not take ${keysOf(call)} as a key`,
+    hint: () => 'Check KEY_ID or --key: alias/NAME, a key id, or an ARN.',
+  },
+  {
+    // Of the AWS configuration: one of ours is looked at before.
+    code: 'Usage',
+    names: ['ERR_INVALID_URL'],
+    message: () => 'The endpoint of AWS KMS is not an address',
+    hint: () => 'Check endpoint_url in the AWS configuration file.',
+  },
+  {
+    code: 'Throttled',
+    names: [
+      'ThrottlingException',
+      'Throttling',
+      'ThrottledException',
+      'RequestThrottled',
+      'RequestLimitExceeded',
+      'LimitExceededException',
+      'TooManyRequestsException',
+      'BandwidthLimitExceeded',
+      'SlowDown',
+    ],
+    message: ({ region }) => `AWS KMS in ${region} refuses more requests for now`,
+    hint: () => 'Wait a little and try again, or ask AWS for a higher quota.',
+  },
+  {
+    code: 'Unavailable',
+    names: [
+      'KMSInternalException',
+      'DependencyTimeoutException',
+      'KeyUnavailableException',
+      'InternalFailure',
+      'InternalServerError',
+      'ServiceUnavailable',
+      'ServiceUnavailableException',
+    ],
+    message: ({ region }) => `AWS KMS in ${region} failed`,
+    hint: tryAgain,
+  },
+  {
+    code: 'Unavailable',
+    names: ['ECONNREFUSED'],
+    message: ({ region }) => `AWS KMS in ${region} refused the connection`,
+    hint: checkReachable,
+  },
+  {
+    code: 'Unavailable',
+    names: ['ECONNRESET', 'EPIPE', 'ECONNABORTED'],
+    message: ({ region }) => `The connection to AWS KMS in ${region} broke off`,
+    hint: tryAgain,
+  },
+  {
+    code: 'Unavailable',
+    names: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
+    message: ({ region }) => `The name of AWS KMS in ${region} was not found`,
+    hint: () => 'Check the network, and that the Region is spelled right.',
+  },
+  {
+    code: 'Unavailable',
+    names: [
+      'TimeoutError',
+      'AbortError',
+      'ETIMEDOUT',
+      'ESOCKETTIMEDOUT',
+      'EHOSTUNREACH',
+      'ENETUNREACH',
+    ],
+    message: ({ region }) => `AWS KMS in ${region} did not answer in time`,
+    hint: checkReachable,
+  },
+];
+
+// OpenSSL's and Node's names: https://nodejs.org/api/tls.html#x509-certificate-error-codes
+const isTlsError = (name: string): boolean =>
+  /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(name);
+
+/** What the SDK adds to an error that came with an answer of the service. */
+interface SdkError {
+  readonly name?: unknown;
+  readonly code?: unknown;
+  readonly $fault?: 'client' | 'server';
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+/** A network error's name is just "Error"; its code says what it is. */
+const namesOf = ({ code, name }: SdkError): string[] =>
+  [code, name].filter((each): each is string => typeof each === 'string');
+
+/** @returns undefined where no row has a name of this error */
+function mapByName(error: Error, call: KmsCall, among: readonly Row[]): KmsPocError | undefined {
+  for (const name of namesOf(error)) {
+    const row = among.find((candidate) => candidate.names.includes(name));
+    if (row) {
+      return new KmsPocError(row.code, `${row.message(call)} (${name}).`, row.hint(call), {
+        cause: error,
+      });
+    }
+  }
+  return undefined;
+}
+
+/** @returns a KmsPocError; an error that is none of KMS or of the way to it as it was */
+export function mapKmsError(error: unknown, call: KmsCall): unknown {
+  if (!(error instanceof Error) || error instanceof KmsPocError) return error;
+  const known = mapByName(error, call, rows);
+  if (known !== undefined) return known;
+  const tlsName = namesOf(error).find(isTlsError);
+  if (tlsName !== undefined) {
+    return new KmsPocError(
+      'Unavailable',
+      `The connection to AWS KMS in ${call.region} is not secure, so nothing was sent (${tlsName}).`,
+      'A proxy may stand in between, or the endpoint is not the right one. A company’s own authority goes in NODE_EXTRA_CA_CERTS.',
+      { cause: error },
+    );
+  }
+  const { name, $fault, $metadata } = error as SdkError & Error;
+  // An error that the service named; without a name of its own the SDK calls it Unknown.
+  if ($fault !== undefined && !name.startsWith('Unknown')) {
+    return new KmsPocError(
+      $fault === 'server' ? 'Unavailable' : 'Unexpected',
+      `AWS KMS in ${call.region} refused, with an error that this program does not know (${name}).`,
+      'The AWS KMS API Reference says what it means.',
+      { cause: error },
+    );
+  }
+  if ($metadata?.httpStatusCode !== undefined) {
+    return new KmsPocError(
+      'Unavailable',
+      `AWS KMS in ${call.region} gave an answer that makes no sense (HTTP ${$metadata.httpStatusCode}).`,
+      'Something other than KMS may have answered: check the network and AWS_ENDPOINT_URL, then try again.',
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/**
+ * For whatever the search for credentials throws: it reads files, runs programs and asks other
+ * services, so nearly every kind of error can come from it.
+ */
+export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
+  if (!(error instanceof Error) || error instanceof KmsPocError) return error;
+  const aboutCredentials = rows.filter(({ code }) => code === 'Credentials');
+  const known = mapByName(error, call, aboutCredentials);
+  return (
+    known ??
+    new KmsPocError(
+      'Credentials',
+      `No AWS credentials could be loaded (${namesOf(error)[0] ?? 'Error'}).`,
+      call.operation === 're-encrypt'
+        ? 'A message is moved within KMS with credentials of your own, not with the pairs in .env: sign in (aws sso login, aws configure), or name a --profile.'
+        : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.',
+      { cause: error },
+    )
+  );
+}
+
+/**
+ * For the question to AWS STS whose the credentials are. What is wrong with them is said as KMS
+ * would say it; that STS itself can't be had matters to nothing but that question.
+ */
+export function mapIdentityError(error: unknown, region: string): unknown {
+  const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
+  const mapped = mapKmsError(error, call);
+  if (!(mapped instanceof KmsPocError) || mapped.code === 'Credentials') return mapped;
+  return new KmsPocError(
+    mapped.code,
+    `AWS STS in ${region} did not say who this is (${namesOf(error as SdkError)[0] ?? 'Error'}).`,
+    'Check the network, the Region and AWS_ENDPOINT_URL.',
+    { cause: error },
+  );
+}
+
+/** @param region what was given as one; undefined if nothing was */
+export const missingRegion = (region: string | undefined, cause: unknown): KmsPocError =>
+  region === undefined
+    ? usageError(
+        'No AWS Region is set.',
+        'Set AWS_REGION, or --region, or give the key as an ARN, which names its Region.',
+        { cause },
+      )
+    : usageError(`${region} is not an AWS Region.`, 'A Region looks like eu-central-1.', { cause });

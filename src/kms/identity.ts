@@ -1,0 +1,34 @@
+/** Whose the credentials are, as AWS STS says. */
+import type { KMSClient } from '@aws-sdk/client-kms';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+
+import { KmsPocError } from '../errors.ts';
+import { callOptions, checkProfile, clientConfig, type KmsOptions, watch } from './kms.ts';
+import { mapCredentialsError, mapIdentityError, missingRegion } from './errors.ts';
+
+/**
+ * @returns the ARN of a user or role. The call needs no permission.
+ * @throws KmsPocError Credentials: they are none, or no good; Usage: no such profile or Region;
+ *   another code: STS did not say
+ */
+export async function askIdentity(options: KmsOptions): Promise<string> {
+  if (options.profile !== undefined) await checkProfile(options.profile);
+  const client = new STSClient(clientConfig(options));
+  // The two clients differ in the types of their operations only, and nothing looks at these.
+  watch(client.middlewareStack as unknown as KMSClient['middlewareStack'], options);
+  const region = await client.config.region().catch((error: unknown) => {
+    throw missingRegion(options.region, error);
+  });
+  await client.config.credentials().catch((error: unknown) => {
+    const call = { operation: 'look up', keyId: '', region, user: undefined } as const;
+    throw mapCredentialsError(error, call);
+  });
+  try {
+    const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}), callOptions());
+    if (arn === undefined)
+      throw new KmsPocError('Unexpected', 'AWS STS answered with no identity.');
+    return arn;
+  } catch (error) {
+    throw mapIdentityError(error, region);
+  }
+}

@@ -1,0 +1,113 @@
+/** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
+import { KmsPocError, usageError } from '../errors.ts';
+import { readCiphertext } from '../formats/base64.ts';
+import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
+import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
+
+export interface Users {
+  /** For the lines that name none. */
+  readonly defaultUser: string | undefined;
+  /** @throws KmsPocError Usage, for one who may not be named */
+  readonly checkUser: (user: string) => void;
+}
+
+/** @throws KmsPocError Usage: the field is there twice, so which one is meant is anyone's guess */
+function fieldOf(object: ObjectText, name: string): Field | undefined {
+  const fields = findFields(object, name);
+  if (fields.length > 1) throw usageError(`This line has the field ${name} more than once.`);
+  return fields[0];
+}
+
+/** @throws KmsPocError Usage */
+export function userOf(object: ObjectText, { defaultUser, checkUser }: Users): string {
+  if (fieldOf(object, 'user') === undefined) {
+    if (defaultUser !== undefined) return defaultUser;
+    throw usageError(
+      'This line names no user.',
+      'Add "user" to it, or name one for all such lines: --user NAME.',
+    );
+  }
+  const { user } = object.value;
+  if (typeof user !== 'string') throw usageError('The user of this line is not a text.');
+  checkUser(user);
+  return user;
+}
+
+/** @throws KmsPocError Usage */
+export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buffer } {
+  const asText = fieldOf(object, 'message');
+  const asBase64 = fieldOf(object, 'messageBase64');
+  const { message, messageBase64 } = object.value;
+  if (asText !== undefined && asBase64 === undefined) {
+    // Half of a surrogate pair can't be encoded: the bytes of a replacement character would come back.
+    if (typeof message === 'string' && !/\p{Surrogate}/u.test(message)) {
+      return { field: asText, plaintext: Buffer.from(message, 'utf8') };
+    }
+    throw usageError('The message of this line is not a text.', howToGiveBytes);
+  }
+  if (asBase64 !== undefined && asText === undefined) {
+    const plaintext = typeof messageBase64 === 'string' ? exactBase64(messageBase64) : undefined;
+    if (plaintext !== undefined) return { field: asBase64, plaintext };
+    throw usageError('The messageBase64 of this line is not base64.', howToGiveBytes);
+  }
+  throw usageError(
+    asText === undefined
+      ? 'This line has no message.'
+      : 'This line has two messages: message and messageBase64.',
+    'Each line has either message or messageBase64.',
+  );
+}
+
+const howToGiveBytes =
+  'A text goes in "message"; other bytes go in "messageBase64", as base64 with its padding.';
+
+/** @throws KmsPocError Usage, NotCiphertext */
+export async function ciphertextOf(
+  object: ObjectText,
+): Promise<{ field: Field; ciphertext: Buffer }> {
+  const field = fieldOf(object, 'ciphertext');
+  const { ciphertext } = object.value;
+  if (field === undefined) {
+    throw usageError('This line has no ciphertext.', 'It goes in the field "ciphertext".');
+  }
+  if (typeof ciphertext !== 'string')
+    throw usageError('The ciphertext of this line is not a text.');
+  const bytes =
+    exactBase64(ciphertext) ??
+    // As people really paste it, or wrong: this says what.
+    asBuffer(await collectAll((await readCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
+  if (bytes.length === 0) {
+    throw new KmsPocError('NotCiphertext', 'The ciphertext of this line is empty.');
+  }
+  return { field, ciphertext: bytes };
+}
+
+/** The result would have two fields of one name, or a message that was never decrypted. */
+export function refuseFields(object: ObjectText, names: readonly string[]): void {
+  const found = names.find((name) => findFields(object, name).length > 0);
+  if (found === undefined) return;
+  throw usageError(
+    `This line has the field ${found} already.`,
+    'That is where the result goes: take it out, or give it another name.',
+  );
+}
+
+/** @returns undefined for what is not base64 as it is written: on one line, padded */
+function exactBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
+}
+
+/**
+ * The line of a message that failed: its other fields, and the error in the place of one that was
+ * there.
+ *
+ * @param without fields that it goes without
+ */
+export function errorLine(
+  object: ObjectText | undefined,
+  error: KmsPocError,
+  without: readonly string[],
+): string {
+  return withoutFields(object, [...without, 'error'], { name: 'error', value: error });
+}

@@ -1,0 +1,930 @@
+/**
+ * kms-doctor as a person and as cron see it: real commands, against moto with a proxy before it that
+ * makes what can go wrong.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { EnableKeyRotationCommand, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
+import type { Check } from '../../src/doctor/check.ts';
+import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
+import { checkLine } from '../support/failure.ts';
+import {
+  awsError,
+  type Fault,
+  type FaultProxy,
+  refusingEndpoint,
+  startFaultProxy,
+} from '../support/fault-proxy.ts';
+import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
+import { startOnTerminal } from '../support/pseudo-terminal.ts';
+import { makeRsaPair, type RsaPair, writePrivate } from '../support/rsa-keys.ts';
+
+let moto: Moto;
+let proxy: FaultProxy;
+/** A multi-Region key, in eu-central-1 and eu-west-1. */
+let key: TestKey;
+/** In eu-north-1. */
+let backup: TestKey;
+/** RSA key files lie here. */
+const folder = temporaryFolder();
+let rsa: RsaPair;
+let otherRsa: RsaPair;
+
+before(async () => {
+  moto = await startMoto();
+  proxy = await startFaultProxy({ target: moto.endpoint });
+  [key, backup] = await Promise.all([
+    moto.createKey({ alias: 'theKey', replicaRegion: 'eu-west-1' }),
+    moto.createKey({ region: 'eu-north-1' }),
+  ]);
+  rsa = makeRsaPair(folder, 'backup');
+  otherRsa = makeRsaPair(folder, 'other');
+});
+beforeEach(() => {
+  proxy.reset();
+});
+after(async () => {
+  await proxy.stop();
+  await moto.stop();
+});
+
+type Row = Omit<Check, 'error'> & { error?: { code: string; message: string; hint?: string } };
+
+interface Report {
+  status: number | null;
+  ok: boolean;
+  checks: Row[];
+  stderr: string;
+  /** One row, such as `routes KEY_ID`: there must be one of that name. */
+  row: (sectionAndName: string) => Row;
+  /** The names of the rows that are wrong, with their sections and codes. */
+  wrong: string[];
+  notKnown: string[];
+}
+
+type Options = Parameters<typeof run>[2];
+
+/** AWS through the proxy, without retries. */
+const aws = (more: Environment = {}): Environment => ({
+  ...moto.env,
+  AWS_ENDPOINT_URL: proxy.endpoint,
+  AWS_MAX_ATTEMPTS: '1',
+  ...more,
+});
+
+/** Runs it with --json, and checks what holds for each report. */
+async function doctor(args: string[], options: Options = {}): Promise<Report> {
+  const cwd = options.cwd ?? temporaryFolder();
+  const home = options.home ?? temporaryFolder();
+  const files = (): string[] => [cwd, home].flatMap((each) => readdirSync(each));
+  const filesBefore = files();
+  const finished = await run('kms-doctor', [...args, '--json'], { ...options, cwd, home });
+  const left = files().filter((file) => !filesBefore.includes(file));
+  assert.deepEqual(
+    left.filter((file) => file !== 'cache'),
+    [],
+    'no file is made',
+  );
+  return readReport(finished);
+}
+
+function readReport({ status, stdout, stderr }: Finished): Report {
+  const text = stdout.toString();
+  assert.match(text, /^\{.*\}\n$/, `one line of JSON: ${text}${stderr}`);
+  const { ok, checks, ...rest } = JSON.parse(text) as { ok: boolean; checks: Row[] };
+  assert.deepEqual(rest, {});
+  for (const row of checks) {
+    const { section, name, state, detail, milliseconds, error, ...others } = row;
+    assert.deepEqual(others, {});
+    checkLine(`${section} ${name}: ${detail}`);
+    assert.match(state, /^(?:ok|wrong|not known)$/);
+    assert.ok(milliseconds === undefined || Number.isInteger(milliseconds));
+    assert.equal(error !== undefined, state === 'wrong', `an error where it is wrong: ${name}`);
+    if (error === undefined) continue;
+    assert.equal(error.message, detail);
+    checkLine(error.hint ?? '');
+  }
+  assert.equal(ok, status === 0);
+  assert.equal(ok, !checks.some(({ state }) => state === 'wrong'));
+  const named = ({ section, name }: Row): string => `${section} ${name}`;
+  return {
+    status,
+    ok,
+    checks,
+    stderr,
+    row: (wanted) => {
+      const [found, ...others] = checks.filter((row) => named(row) === wanted);
+      assert.ok(found !== undefined, `${wanted} among ${checks.map(named).join(' | ')}`);
+      assert.equal(others.length, 0, `${wanted} is there once`);
+      return found;
+    },
+    wrong: checks.flatMap((row) =>
+      row.error === undefined ? [] : [`${named(row)}: ${row.error.code}`],
+    ),
+    notKnown: checks.filter(({ state }) => state === 'not known').map(named),
+  };
+}
+
+describe('a set-up that is right', () => {
+  test('a local key: nothing is asked of AWS', async () => {
+    const file = join(temporaryFolder(), 'my.key');
+    await run('kms-encrypt', ['-u', 'alice', '-k', `local:${file}`], { stdin: 'x' });
+    const report = await doctor([], { env: aws({ KEY_ID: `local:${file}` }) });
+    assert.deepEqual([report.status, report.wrong, report.notKnown], [0, [], []]);
+    assert.equal(report.row('files local key').detail, `${file} (mode 0600)`);
+    assert.equal(report.row('routes KEY_ID').detail, `local:${file} opened it`);
+    assert.deepEqual([report.stderr, proxy.count()], ['', 0]);
+  });
+
+  test('AWS KMS, with a pair for each role', async () => {
+    const oneRegion = await moto.createKey({ alias: 'oneRegion' });
+    const rotation = { KeyId: oneRegion.keyId };
+    await moto.kms().send(new EnableKeyRotationCommand(rotation));
+    proxy.fault(
+      { kind: 'rewrite', rewrite: (answer) => ({ ...answer, RotationPeriodInDays: 180 }) },
+      { operation: 'GetKeyRotationStatus' },
+    );
+    const report = await doctor(['-u', 'bob'], {
+      env: aws({
+        KEY_ID: 'alias/oneRegion',
+        ENCRYPTOR_AWS_ACCESS_KEY_ID: 'AKIAENCRYPTOREXAMPLE',
+        ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'sentinel-of-the-encryptor',
+        DECRYPTOR_AWS_ACCESS_KEY_ID: 'AKIADECRYPTOREXAMPLE',
+        DECRYPTOR_AWS_SECRET_ACCESS_KEY: 'sentinel-of-the-decryptor',
+      }),
+    });
+    assert.deepEqual([report.status, report.wrong, report.notKnown], [0, [], []]);
+    assert.equal(
+      report.row("settings encryptor's credentials").detail,
+      'AKIAENCRYPTOREXAMPLE, from the environment',
+    );
+    assert.match(report.row('identity encryptor').detail, /^arn:aws:sts::123456789012:/);
+    assert.match(report.row('identity decryptor').detail, /^arn:aws:sts::123456789012:/);
+    assert.equal(
+      report.row('keys KEY_ID').detail,
+      `alias/oneRegion is ${oneRegion.keyArn}, enabled, in one Region`,
+    );
+    assert.equal(report.row('keys KEY_ID, rotation').detail, 'on, every 180 days');
+    assert.match(report.row('clock clock').detail, /that of AWS/);
+    const route = report.row('routes KEY_ID in eu-central-1');
+    assert.equal(route.detail, 'a short message and a long one, encrypted and decrypted');
+    assert.ok(route.milliseconds !== undefined && route.milliseconds > 0);
+    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+
+    // As each role, for the user, and in the two ways in which messages are encrypted.
+    const calls = proxy.requests
+      .filter(({ operation }) => /^(?:Encrypt|GenerateDataKey|Decrypt)$/.test(operation))
+      .map(({ operation, accessKeyId, body }) => [
+        operation,
+        accessKeyId,
+        JSON.stringify(body?.EncryptionContext),
+      ]);
+    assert.deepEqual(calls, [
+      ['Encrypt', 'AKIAENCRYPTOREXAMPLE', '{"user":"bob"}'],
+      ['GenerateDataKey', 'AKIAENCRYPTOREXAMPLE', '{"user":"bob"}'],
+      ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
+      ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
+    ]);
+    // Strange hosts are announced, each once.
+    assert.deepEqual(report.stderr.split('\n').slice(0, -1), [
+      'kms-doctor: 127.0.0.1, which is not AWS STS, is asked who this is (set by AWS_ENDPOINT_URL).',
+      'kms-doctor: messages go to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
+    ]);
+  });
+
+  test('two Regions, a backup key of KMS and one of RSA, and the private half at hand', async () => {
+    const report = await doctor([], {
+      cwd: folder,
+      env: aws({
+        KEY_ID: key.keyArn,
+        FALLBACK_REGIONS: 'eu-west-1',
+        BACKUP_KEYS: `${backup.keyArn}, rsa:backup-public.pem`,
+        DECRYPT_KEYS: `alias/theKey, ${key.keyArn}, rsa:backup-private.pem`,
+      }),
+    });
+    assert.deepEqual([report.status, report.wrong], [0, []]);
+    assert.deepEqual(report.notKnown, ['routes old key 1']);
+    assert.match(
+      report.row('keys KEY_ID').detail,
+      /enabled, primary in eu-central-1, replicas in eu-west-1$/,
+    );
+    const routes = report.checks.filter(({ section }) => section === 'routes');
+    assert.deepEqual(
+      routes.map(({ name, detail }) => `${name}: ${detail}`),
+      [
+        'KEY_ID in eu-central-1: a message, encrypted and decrypted',
+        'KEY_ID in eu-west-1: a message, encrypted and decrypted',
+        'eu-central-1, opened in eu-west-1: decrypted',
+        'eu-west-1, opened in eu-central-1: decrypted',
+        'encrypt under all keys: one message under 3 keys',
+        'backup key 1 alone: backup key 1 opened it',
+        `backup key 2 alone: rsa:backup-private.pem opened it, the private half of rsa:backup-public.pem (${rsa.fingerprint})`,
+        'old key 1: Nothing is encrypted under it any more: there is no message to try.',
+        `old key 3: rsa:backup-private.pem opened a message of its own: it is the private half of backup key 2 (${rsa.fingerprint})`,
+      ],
+    );
+  });
+});
+
+describe('settings', () => {
+  test('each tells where it came from, and none its secret', async () => {
+    const cwd = temporaryFolder();
+    const file = join(cwd, 'doctor.env');
+    writeFileSync(
+      file,
+      [
+        'KEY_ID=alias/notThis',
+        'USERS=carol,dave',
+        'AWS_REGION=eu-west-1',
+        `AWS_ENDPOINT_URL=http://name:sentinel@127.0.0.1:${new URL(proxy.endpoint).port}`,
+        'ENCRYPTOR_AWS_ACCESS_KEY_ID=sentinelOfSecretsPastedIntoAWrongLine',
+        'ENCRYPTOR_AWS_SECRET_ACCESS_KEY=sentinel',
+      ].join('\n'),
+      { mode: 0o600 },
+    );
+    const args = ['--env-file', file, '--key', 'alias/theKey'];
+    const report = await doctor(args, {
+      cwd,
+      env: { ...aws({ AWS_ENDPOINT_URL: undefined }), AWS_REGION: 'eu-central-1' },
+    });
+    assert.deepEqual([report.status, report.wrong], [0, []]);
+    assert.equal(report.row('settings settings file').detail, file);
+    assert.equal(report.row('settings KEY_ID').detail, 'alias/theKey, from --key');
+    assert.equal(report.row('settings USERS').detail, `carol, dave, from ${file}`);
+    assert.equal(report.row('settings AWS_REGION').detail, 'eu-central-1, from the environment');
+    assert.equal(
+      report.row('settings endpoint of KMS').detail,
+      `${proxy.endpoint}, set by AWS_ENDPOINT_URL in ${file}`,
+    );
+    assert.match(
+      report.row("settings encryptor's credentials").detail,
+      /does not look like one, so it is not shown, from .*doctor\.env$/,
+    );
+    assert.match(report.row('settings BACKUP_KEYS').detail, /^not set: only one key opens/);
+    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+    assert.ok(proxy.requests.some(({ body }) => JSON.stringify(body ?? '').includes('"carol"')));
+  });
+
+  test('no key, and no terminal', async () => {
+    const report = await doctor([]);
+    assert.deepEqual([report.status, report.wrong], [2, ['settings KEY_ID: Usage']]);
+    assert.equal(report.row('settings KEY_ID').detail, 'No key is set.');
+  });
+
+  test('what is wrong with one does not hide the others', async () => {
+    const report = await doctor([], {
+      cwd: folder,
+      env: aws({
+        KEY_ID: 'theKey',
+        USERS: 'a b',
+        FALLBACK_REGIONS: 'Frankfurt',
+        AWS_REGION: 'Frankfurt am Main',
+        BACKUP_KEYS: 'rsa:backup-public.pem',
+        DECRYPT_KEYS: 'age:x',
+        AWS_ENDPOINT_URL_STS: 'ftp://x',
+        ENCRYPTOR_AWS_ACCESS_KEY_ID: 'AKIAENCRYPTOREXAMPLE',
+      }),
+    });
+    assert.equal(report.status, 2);
+    assert.deepEqual(report.wrong, [
+      'settings KEY_ID: Usage',
+      'settings DECRYPT_KEYS: Usage',
+      'settings FALLBACK_REGIONS: Usage',
+      'settings USERS: Usage',
+      'settings AWS_REGION: Usage',
+      'settings endpoint of STS: Usage',
+      "settings encryptor's credentials: Usage",
+    ]);
+    assert.equal(report.row('settings BACKUP_KEYS').state, 'ok');
+    assert.deepEqual(report.notKnown, ['routes all of them']);
+  });
+
+  test('half a pair stops its role, and says so', async () => {
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, DECRYPTOR_AWS_SECRET_ACCESS_KEY: 'sentinel' }),
+    });
+    assert.equal(report.status, 2);
+    assert.deepEqual(report.wrong, [
+      "settings decryptor's credentials: Usage",
+      'identity decryptor: Usage',
+      'routes KEY_ID in eu-central-1: Usage',
+    ]);
+    assert.match(report.row('identity encryptor').detail, /^arn:/);
+    assert.match(report.row('keys KEY_ID').detail, /enabled/);
+    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+  });
+
+  test('more backup keys than a message can have', async () => {
+    const BACKUP_KEYS = Array.from({ length: 16 }, () => 'rsa:backup-public.pem').join(',');
+    const report = await doctor(['-k', 'local:none.key'], { cwd: folder, env: { BACKUP_KEYS } });
+    assert.deepEqual(report.wrong, ['settings BACKUP_KEYS: Usage', 'routes --key: KeyNotFound']);
+    assert.match(report.row('settings BACKUP_KEYS').detail, /^BACKUP_KEYS names 16 keys/);
+  });
+
+  test('an endpoint of the profile that is used', async () => {
+    const home = temporaryFolder();
+    mkdirSync(join(home, '.aws'));
+    writeFileSync(
+      join(home, '.aws', 'config'),
+      `[profile work]\nendpoint_url = ${proxy.endpoint}\n` +
+        'aws_access_key_id = WORKID\naws_secret_access_key = work-secret\n',
+    );
+    const report = await doctor(['--profile', 'work', '-k', key.keyArn], {
+      home,
+      env: { AWS_MAX_ATTEMPTS: '1' },
+    });
+    assert.deepEqual([report.status, report.wrong], [0, []]);
+    assert.match(report.row('identity encryptor').detail, /^arn:/);
+    assert.match(report.stderr, /127\.0\.0\.1, which is not AWS STS/);
+  });
+
+  test('FALLBACK_REGIONS of a key that has none', async () => {
+    const report = await doctor([], {
+      env: aws({ KEY_ID: 'alias/theKey', FALLBACK_REGIONS: 'eu-west-1' }),
+    });
+    assert.deepEqual([report.status, report.wrong], [2, ['settings FALLBACK_REGIONS: Usage']]);
+    assert.equal(report.row('routes KEY_ID in eu-central-1').state, 'ok');
+  });
+
+  test('with an endpoint that may not be used, nothing is sent anywhere', async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, '.env'), 'AWS_ENDPOINT_URL=http://kms.example.com\n', { mode: 0o600 });
+    const report = await doctor([], {
+      cwd,
+      env: aws({ KEY_ID: key.keyArn, AWS_ENDPOINT_URL: undefined }),
+    });
+    assert.equal(report.status, 2);
+    for (const row of ['settings endpoint of KMS', 'keys KEY_ID', 'routes KEY_ID']) {
+      assert.match(report.row(row).detail, /would send messages to kms\.example\.com without/);
+    }
+    assert.deepEqual(report.notKnown, ['clock clock']);
+  });
+
+  test('a call that is none: status 2, and no report', async () => {
+    for (const [args, env, says] of [
+      [[], { USERS: '*' }, /No user is named, and USERS allows any name/],
+      [['-u', 'eve'], {}, /eve is not one of the users/],
+      [['--env-file', 'none.env'], {}, /settings file none\.env can't be read/],
+      [['message'], {}, /never an argument/],
+      [['--batch'], {}, /no option --batch/],
+    ] as const) {
+      const { status, stdout, stderr } = await run('kms-doctor', [...args], {
+        env: { KEY_ID: 'local', ...env },
+      });
+      assert.deepEqual([status, stdout.length], [2, 0]);
+      assert.match(stderr, says);
+    }
+    const { checks } = await doctor(['-u', 'carol'], { env: { KEY_ID: 'local', USERS: '*' } });
+    assert.ok(checks.length > 0);
+  });
+});
+
+describe('files', () => {
+  test('that others can read', async () => {
+    const cwd = temporaryFolder();
+    const pair = makeRsaPair(cwd, 'open');
+    writeFileSync(join(cwd, 'passphrase'), 'none is needed\n');
+    writeFileSync(
+      join(cwd, '.env'),
+      'KEY_ID=local:local.key\nBACKUP_KEYS=rsa:open-public.pem\nDECRYPT_KEYS=rsa:open-private.pem\nRSA_PASSPHRASE_FILE=passphrase\n',
+      { mode: 0o600 },
+    );
+    await run('kms-encrypt', ['-u', 'alice', '-q'], { cwd, stdin: 'x' });
+    const secrets = ['.env', 'passphrase', 'local.key', 'open-private.pem'];
+    for (const file of secrets) chmodSync(join(cwd, file), 0o640);
+
+    const report = await doctor([], { cwd });
+    assert.equal(report.status, 2);
+    assert.deepEqual(report.wrong, [
+      'files settings file: Usage',
+      'files passphrase file: Usage',
+      'files local key: Usage',
+      'files RSA key: Usage',
+    ]);
+    assert.equal(
+      report.row('files RSA key').detail,
+      'Others can read or change open-private.pem (mode 0640).',
+    );
+    assert.equal(report.row('files RSA key').error?.hint, 'chmod 600 open-private.pem');
+
+    for (const file of secrets) chmodSync(join(cwd, file), 0o600);
+    chmodSync(pair.publicFile, 0o666);
+    assert.deepEqual((await doctor([], { cwd })).wrong, []);
+  });
+
+  test('a passphrase file that is not there', async () => {
+    const env = { KEY_ID: 'rsa:backup-public.pem', RSA_PASSPHRASE_FILE: 'none' };
+    const report = await doctor([], { cwd: folder, env });
+    assert.deepEqual([report.status, report.wrong], [2, ['files passphrase file: Usage']]);
+  });
+
+  test('a local key that is not there is not made', async () => {
+    const home = temporaryFolder();
+    const report = await doctor([], { home, env: { KEY_ID: 'local', BACKUP_KEYS: 'local:b.key' } });
+    assert.equal(report.status, 4);
+    assert.deepEqual(report.wrong, [
+      'routes KEY_ID: KeyNotFound',
+      'routes encrypt under all keys: KeyNotFound',
+      'routes backup key 1 alone: KeyNotFound',
+    ]);
+    assert.match(report.row('routes KEY_ID').detail, /There is no local key .*local\.key yet\./);
+  });
+});
+
+describe('identity and clock', () => {
+  test('STS that can not be had is no reason to stop', async () => {
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, AWS_ENDPOINT_URL_STS: refusingEndpoint }),
+    });
+    assert.deepEqual([report.status, report.wrong], [0, []]);
+    assert.deepEqual(report.notKnown, ['identity encryptor', 'identity decryptor']);
+    assert.equal(
+      report.row('identity encryptor').detail,
+      'AWS STS in eu-central-1 did not say who this is (ECONNREFUSED).',
+    );
+    assert.equal(
+      report.row('settings endpoint of STS').detail,
+      `${refusingEndpoint}, set by AWS_ENDPOINT_URL_STS`,
+    );
+    assert.equal(report.row('routes KEY_ID in eu-central-1').state, 'ok');
+  });
+
+  test('credentials that are no good', async () => {
+    proxy.fault(
+      {
+        kind: 'answer',
+        status: 403,
+        contentType: 'text/xml',
+        body: '<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>x</Message></Error></ErrorResponse>',
+      },
+      { operation: 'GetCallerIdentity' },
+    );
+    proxy.fault(awsError('UnrecognizedClientException'));
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.equal(report.status, 4);
+    assert.deepEqual(report.wrong, [
+      'identity encryptor: Credentials',
+      'identity decryptor: Credentials',
+      'keys KEY_ID: Credentials',
+      'routes KEY_ID in eu-central-1: Credentials',
+    ]);
+    assert.match(report.row('identity encryptor').detail, /does not know this access key/);
+  });
+
+  test('none at all', async () => {
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, AWS_ACCESS_KEY_ID: undefined }),
+    });
+    assert.equal(report.status, 4);
+    assert.deepEqual(report.notKnown, ['clock clock']);
+    assert.equal(report.row('identity encryptor').error?.code, 'Credentials');
+  });
+
+  test('a clock that is wrong', async () => {
+    const hourAgo = (): Fault => ({
+      kind: 'headers',
+      headers: { date: new Date(Date.now() - 3_600_000).toUTCString() },
+    });
+    proxy.fault(hourAgo());
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.deepEqual([report.status, report.wrong], [2, ['clock clock: Usage']]);
+    assert.match(report.row('clock clock').detail, /36\d\d seconds ahead of that of AWS/);
+    assert.match(report.row('clock clock').error?.hint ?? '', /NTP/);
+  });
+
+  test('a clock that is a little off', async () => {
+    const soon = new Date(Date.now() + 170_000).toUTCString();
+    proxy.fault({ kind: 'headers', headers: { date: soon } });
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.equal(report.status, 0);
+    assert.match(report.row('clock clock').detail, /^(?:1\d\d|200) seconds behind that of AWS$/);
+  });
+});
+
+describe('keys', () => {
+  test('a missing permission to ask is not known, and fails nothing', async () => {
+    proxy.fault(awsError('AccessDeniedException'), { operation: 'GetKeyRotationStatus' });
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.deepEqual([report.status, report.notKnown], [0, ['keys KEY_ID, rotation']]);
+    assert.match(report.row('keys KEY_ID, rotation').detail, /kms:GetKeyRotationStatus/);
+
+    proxy.reset();
+    proxy.fault(awsError('AccessDeniedException'), { operation: 'DescribeKey' });
+    const blind = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1' }),
+    });
+    assert.equal(blind.status, 0);
+    assert.deepEqual(blind.notKnown, ['keys KEY_ID', 'keys KEY_ID in eu-west-1']);
+  });
+
+  test('one that is to be deleted', async () => {
+    const doomed = await moto.createKey();
+    await moto
+      .kms()
+      .send(new ScheduleKeyDeletionCommand({ KeyId: doomed.keyId, PendingWindowInDays: 7 }));
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, DECRYPT_KEYS: doomed.keyArn }),
+    });
+    assert.deepEqual([report.status, report.wrong], [4, ['keys old key 1: KeyUnusable']]);
+    const day = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 7);
+    assert.match(
+      report.row('keys old key 1').detail,
+      new RegExp(`is to be deleted on ${day}-\\d\\d,`),
+    );
+    assert.match(report.row('keys old key 1').error?.hint ?? '', /aws kms cancel-key-deletion/);
+    assert.deepEqual(report.notKnown, ['routes old key 1']);
+  });
+
+  test('one that is made for signatures', async () => {
+    const signing = await moto.createKey({ keySpec: 'RSA_3072', keyUsage: 'SIGN_VERIFY' });
+    const report = await doctor([], { env: aws({ KEY_ID: signing.keyArn }) });
+    assert.equal(report.row('keys KEY_ID').error?.code, 'KeyUnusable');
+    assert.match(report.row('keys KEY_ID').detail, /not made to encrypt messages/);
+    assert.ok((report.status ?? 0) >= 4);
+  });
+
+  test('one that is not there, by its alias', async () => {
+    const report = await doctor([], { env: aws({ KEY_ID: 'alias/none' }) });
+    assert.deepEqual(
+      [report.status, report.wrong],
+      [4, ['keys KEY_ID: KeyNotFound', 'routes KEY_ID in eu-central-1: KeyNotFound']],
+    );
+  });
+
+  test('a fallback Region without a replica', async () => {
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1,eu-south-1' }),
+    });
+    assert.equal(report.status, 4);
+    assert.equal(
+      report.row('keys KEY_ID in eu-south-1').detail,
+      'FALLBACK_REGIONS names eu-south-1, and the key has no replica there.',
+    );
+    assert.match(
+      report.row('keys KEY_ID in eu-south-1').error?.hint ?? '',
+      /replicate-key .*eu-south-1/,
+    );
+    assert.equal(report.row('routes eu-central-1, opened in eu-west-1').state, 'ok');
+    assert.equal(report.row('routes KEY_ID in eu-south-1').error?.code, 'KeyNotFound');
+  });
+});
+
+describe('routes', () => {
+  test('a Region that is out: each route through it, and no other', async () => {
+    proxy.fault({ kind: 'reset', when: 'at-request' }, { region: 'eu-central-1' });
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1' }),
+    });
+    assert.equal(report.status, 5);
+    assert.deepEqual(report.wrong, [
+      'keys KEY_ID: Unavailable',
+      'routes KEY_ID in eu-central-1: Unavailable',
+      'routes eu-west-1, opened in eu-central-1: Unavailable',
+    ]);
+    assert.deepEqual(report.notKnown, [
+      'identity encryptor',
+      'identity decryptor',
+      'routes eu-central-1, opened in eu-west-1',
+    ]);
+    assert.equal(report.row('routes KEY_ID in eu-west-1').state, 'ok');
+  });
+
+  test('a Region that does not answer is waited for once', async () => {
+    proxy.fault({ kind: 'silence' }, { region: 'eu-west-1' });
+    const report = await doctor([], {
+      env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1' }),
+    });
+    assert.equal(report.status, 5);
+    assert.deepEqual(report.wrong, [
+      'keys KEY_ID in eu-west-1: Unavailable',
+      'routes KEY_ID in eu-west-1: Unavailable',
+      'routes eu-central-1, opened in eu-west-1: Unavailable',
+    ]);
+    assert.equal(proxy.count(undefined, 'eu-west-1'), 1);
+  });
+
+  test('a backup key that is disabled is named, and the other one still tried', async () => {
+    const there = { region: 'eu-north-1' };
+    proxy.fault(
+      {
+        kind: 'rewrite',
+        rewrite: ({ KeyMetadata }) => ({
+          KeyMetadata: { ...(KeyMetadata as object), KeyState: 'Disabled' },
+        }),
+      },
+      { operation: 'DescribeKey', ...there },
+    );
+    proxy.fault(awsError('DisabledException'), there);
+    const report = await doctor([], {
+      cwd: folder,
+      env: aws({
+        KEY_ID: key.keyArn,
+        BACKUP_KEYS: `${backup.keyArn},rsa:backup-public.pem`,
+        DECRYPT_KEYS: 'rsa:backup-private.pem',
+      }),
+    });
+    assert.equal(report.status, 4);
+    assert.deepEqual(report.wrong, [
+      'keys backup key 1: KeyUnusable',
+      'routes encrypt under all keys: KeyUnusable',
+      'routes backup key 1 alone: KeyUnusable',
+    ]);
+    assert.match(report.row('keys backup key 1').error?.hint ?? '', /aws kms enable-key/);
+    assert.match(report.row('routes backup key 2 alone').detail, /backup-private\.pem opened it/);
+    // It is never asked to make a data key: the permissions for a backup key are for Encrypt alone.
+    assert.equal(proxy.count('GenerateDataKey', 'eu-north-1'), 0);
+  });
+
+  test('who may encrypt but not decrypt', async () => {
+    proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.deepEqual(
+      [report.status, report.wrong],
+      [4, ['routes KEY_ID in eu-central-1: AccessDenied']],
+    );
+  });
+
+  test('an answer that is not what was encrypted', async () => {
+    const Plaintext = Buffer.from('something else').toString('base64');
+    proxy.fault(
+      { kind: 'rewrite', rewrite: (answer) => ({ ...answer, Plaintext }) },
+      { operation: 'Decrypt' },
+    );
+    const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
+    assert.deepEqual(
+      [report.status, report.wrong],
+      [3, ['routes KEY_ID in eu-central-1: CannotDecrypt']],
+    );
+    assert.equal(
+      report.row('routes KEY_ID in eu-central-1').detail,
+      'What was decrypted is not what was encrypted.',
+    );
+    assert.doesNotMatch(JSON.stringify(report), /something else/);
+  });
+
+  test('all of AWS out: what lies with you still works, and is shown to', async () => {
+    const report = await doctor([], {
+      cwd: folder,
+      env: aws({
+        AWS_ENDPOINT_URL: refusingEndpoint,
+        KEY_ID: key.keyArn,
+        BACKUP_KEYS: 'rsa:backup-public.pem',
+        DECRYPT_KEYS: 'rsa:backup-private.pem',
+      }),
+    });
+    assert.equal(report.status, 5);
+    assert.deepEqual(report.wrong, [
+      'keys KEY_ID: Unavailable',
+      'routes KEY_ID in eu-central-1: Unavailable',
+      'routes encrypt under all keys: Unavailable',
+    ]);
+    assert.equal(report.row('routes backup key 1 alone').state, 'ok');
+  });
+});
+
+describe('RSA keys', () => {
+  test('a backup key whose private half lies elsewhere fails nothing', async () => {
+    const report = await doctor([], {
+      cwd: folder,
+      env: { KEY_ID: 'rsa:other-private.pem', BACKUP_KEYS: 'rsa:backup-public.pem' },
+    });
+    assert.deepEqual([report.status, report.notKnown], [0, ['routes backup key 1 alone']]);
+    assert.equal(
+      report.row('routes backup key 1 alone').detail,
+      'rsa:backup-public.pem encrypts; its private half, which opens, is not here.',
+    );
+  });
+
+  test('a drill with --key: the right private key, and the wrong one', async () => {
+    const env = { KEY_ID: 'alias/unreachable', BACKUP_KEYS: 'rsa:backup-public.pem' };
+    const right = await doctor(['--key', 'rsa:backup-private.pem'], { cwd: folder, env });
+    assert.deepEqual([right.status, right.notKnown], [0, []]);
+    assert.equal(
+      right.row('routes --key is a backup key').detail,
+      'the private half of backup key 1',
+    );
+    assert.match(right.row('routes backup key 1 alone').detail, /^rsa:backup-private\.pem opened/);
+
+    const wrong = await doctor(['--key', 'rsa:other-private.pem'], { cwd: folder, env });
+    assert.deepEqual([wrong.status, wrong.wrong], [3, ['routes --key is a backup key: WrongKey']]);
+    assert.equal(
+      wrong.row('routes --key is a backup key').detail,
+      `The private key other-private.pem (${otherRsa.fingerprint}) is not that of any backup key (${rsa.fingerprint}).`,
+    );
+  });
+
+  test('an old private key that is of no key in use is told apart', async () => {
+    const report = await doctor([], {
+      cwd: folder,
+      env: { KEY_ID: 'rsa:backup-public.pem', DECRYPT_KEYS: 'rsa:other-private.pem' },
+    });
+    assert.deepEqual([report.status, report.notKnown], [0, ['routes KEY_ID']]);
+    assert.match(report.row('routes old key 1').detail, /private half of no key in use/);
+  });
+
+  test('files that are none', async () => {
+    const cwd = temporaryFolder();
+    makeRsaPair(cwd, 'short', 2048);
+    writePrivate(join(cwd, 'text.pem'), 'sentinel');
+    const report = await doctor([], {
+      cwd,
+      env: {
+        KEY_ID: 'rsa:short-public.pem',
+        BACKUP_KEYS: 'rsa:text.pem,rsa:none.pem',
+        DECRYPT_KEYS: `rsa:${rsa.publicFile}`,
+      },
+    });
+    assert.equal(report.status, 4);
+    assert.deepEqual(report.wrong, [
+      'routes KEY_ID: KeyUnusable',
+      'routes encrypt under all keys: KeyUnusable',
+      'routes backup key 1 alone: KeyUnusable',
+      'routes backup key 2 alone: KeyNotFound',
+      'routes old key 1: KeyUnusable',
+    ]);
+    assert.match(report.row('routes old key 1').detail, /holds a public RSA key/);
+    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+  });
+
+  const passphrase = 'sentinel of a passphrase';
+  const lock = (file: string): void => {
+    const pem = rsa.privateKey.export({
+      type: 'pkcs8',
+      format: 'pem',
+      cipher: 'aes-256-cbc',
+      passphrase,
+    });
+    writePrivate(file, pem);
+  };
+
+  test('a passphrase comes from its file', async () => {
+    const cwd = temporaryFolder();
+    lock(join(cwd, 'locked.pem'));
+    writePrivate(join(cwd, 'passphrase'), `${passphrase}\n`);
+    writePrivate(join(cwd, 'wrong'), 'sentinel\n');
+    const withFile = (RSA_PASSPHRASE_FILE: string | undefined): Promise<Report> =>
+      doctor([], {
+        cwd,
+        env: {
+          KEY_ID: `rsa:${rsa.publicFile}`,
+          DECRYPT_KEYS: 'rsa:locked.pem',
+          RSA_PASSPHRASE_FILE,
+        },
+      });
+    const [right, wrong, none] = await Promise.all(
+      ['passphrase', 'wrong', undefined].map(withFile),
+    );
+    assert.deepEqual([right?.status, right?.notKnown], [0, []]);
+    assert.match(right?.row('routes KEY_ID').detail ?? '', /^rsa:locked\.pem opened it/);
+    assert.deepEqual([wrong?.status, wrong?.wrong], [4, ['routes old key 1: KeyUnusable']]);
+    assert.deepEqual([none?.status, none?.wrong], [2, ['routes old key 1: Usage']]);
+    assert.doesNotMatch(JSON.stringify([right, wrong, none]), /sentinel/);
+  });
+
+  test('or is asked for, once; Ctrl-C there ends it all', async () => {
+    const cwd = temporaryFolder();
+    lock(join(cwd, 'locked.pem'));
+    const options = {
+      cwd,
+      env: { KEY_ID: `rsa:${rsa.publicFile}`, DECRYPT_KEYS: 'rsa:locked.pem' },
+    };
+    const terminal = startOnTerminal('kms-doctor', [], options);
+    await terminal.waitFor('Passphrase of locked.pem: ');
+    terminal.write(`${passphrase}\r`);
+    assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+    assert.equal(terminal.output().split('Passphrase of').length, 2);
+    assert.match(await terminal.screen(), /nothing is wrong/);
+    assert.doesNotMatch(terminal.output(), /sentinel/);
+
+    const cancelled = startOnTerminal('kms-doctor', [], options);
+    await cancelled.waitFor('Passphrase of locked.pem: ');
+    cancelled.write('\x03');
+    assert.deepEqual(await cancelled.exit(), { status: 130, signal: null });
+  });
+});
+
+describe('the table', () => {
+  const lines = (text: string): string[] => text.split('\n');
+
+  test('in a pipe: one line for each check, and hints below', async () => {
+    const { status, stdout } = await run('kms-doctor', [], {
+      cwd: folder,
+      env: { KEY_ID: 'rsa:other-private.pem', BACKUP_KEYS: 'rsa:backup-public.pem,local:none.key' },
+    });
+    assert.equal(status, 4);
+    assert.deepEqual(lines(stdout.toString().replace(/\(\d+ ms\)/g, '(5 ms)')), [
+      'Settings',
+      '  ok         settings file                           none: there is no .env in this folder',
+      '  ok         KEY_ID                                  rsa:other-private.pem, from the environment',
+      '  ok         BACKUP_KEYS                             rsa:backup-public.pem, local:none.key, from the environment',
+      '  ok         USERS                                   not set: alice and bob',
+      '',
+      'Files',
+      '  ok         RSA key                                 other-private.pem (mode 0600)',
+      '',
+      'Routes',
+      `  ok         KEY_ID                                  rsa:other-private.pem opened it (${otherRsa.fingerprint}) (5 ms)`,
+      '  wrong      encrypt under all keys                  There is no local key none.key yet. (5 ms)',
+      '                                                     hint: kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
+      '  not known  backup key 1 alone                      rsa:backup-public.pem encrypts; its private half, which opens, is not here.',
+      // The same advice is given once.
+      '  wrong      backup key 2 alone                      There is no local key none.key yet. (5 ms)',
+      '',
+      '9 checks, 2 wrong, 1 not known.',
+      '',
+    ]);
+  });
+
+  for (const columns of [40, 80, 200]) {
+    test(`on a terminal of ${columns} columns no row is too long`, async () => {
+      const terminal = startOnTerminal('kms-doctor', [], {
+        columns,
+        cwd: folder,
+        env: aws({
+          KEY_ID: key.keyArn,
+          FALLBACK_REGIONS: 'eu-west-1',
+          BACKUP_KEYS: `${backup.keyArn},rsa:backup-public.pem`,
+        }),
+      });
+      assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
+      const written = lines(terminal.output().replaceAll('\r', ''));
+      const report = written
+        .slice(written.indexOf('Settings'))
+        .filter((line) => !line.startsWith('kms-doctor: ')); // notices, on standard error
+      for (const line of report) assert.ok(line.length < columns, line);
+      assert.ok(report.includes('Routes'));
+      assert.match(terminal.output(), /^ {2}ok {9}KEY_ID in eu-west-1/m);
+      assert.match(terminal.output(), /^ {2}not known {2}backup key 2 alone/m);
+      // Nothing is cut: what was broken into rows is all there.
+      assert.ok(report.join('').replace(/\s+/g, '').includes(key.keyArn));
+    });
+  }
+
+  test('at 40 columns the detail stands below the name', async () => {
+    const terminal = startOnTerminal('kms-doctor', ['--key', 'local:none.key'], { columns: 40 });
+    assert.deepEqual(await terminal.exit(), { status: 4, signal: null });
+    const screen = lines(await terminal.screen()).slice(-9);
+    assert.deepEqual(
+      screen.join('\n').replace(/\(\d+ ms\)/, '(5 ms)'),
+      `Routes
+  wrong      --key
+               There is no local key
+               none.key yet. (5 ms)
+               hint: kms-encrypt makes
+               it with the first
+               message. If there was
+               one, bring it back: its
+               messages need it.
+
+5 checks, 1 wrong.`
+        .split('\n')
+        .slice(-9)
+        .join('\n'),
+    );
+  });
+
+  test('on a terminal with no key set, the local key is the one', async () => {
+    const home = temporaryFolder();
+    const without = startOnTerminal('kms-doctor', ['--json'], { home, columns: 2000 });
+    assert.deepEqual(await without.exit(), { status: 4, signal: null });
+    assert.match(without.output(), /There is no local key .*local\.key yet/);
+    assert.deepEqual(
+      readdirSync(home).filter((file) => file !== 'cache'),
+      [],
+    );
+
+    await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], { home, stdin: 'x' });
+    const ready = startOnTerminal('kms-doctor', [], { home });
+    assert.deepEqual(await ready.exit(), { status: 0, signal: null });
+    assert.match(ready.output(), /not set: in a terminal, a key on/);
+    assert.match(ready.output(), /^ {2}ok {9}local key/m);
+  });
+
+  test('a name that could drive the terminal is made visible', async () => {
+    const cwd = temporaryFolder();
+    const terminal = startOnTerminal('kms-doctor', ['--key', 'local:a\x1b[31mb'], { cwd });
+    await terminal.exit();
+    assert.doesNotMatch(terminal.output(), /\x1b\[31m/);
+    assert.match(terminal.output(), /local:a\\x1b\[31mb/);
+  });
+
+  test('a reader that has gone ends it in silence', async () => {
+    const { stdout, stderr } = await run(
+      'sh',
+      [
+        '-c',
+        '"$@" | true',
+        'sh',
+        process.execPath,
+        '--',
+        join(import.meta.dirname, '../../dist/kms-doctor.js'),
+      ],
+      {
+        env: { KEY_ID: 'local' },
+      },
+    );
+    assert.deepEqual([stdout.toString(), stderr], ['', '']);
+  });
+});
