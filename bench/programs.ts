@@ -9,6 +9,7 @@ const dist = join(import.meta.dirname, '..', 'dist');
 
 /** As the shell starts a built command: Node's file and arguments. */
 export const command = (name: 'kms-encrypt' | 'kms-decrypt', args: readonly string[]): string[] => [
+  '--expose-gc',
   '--',
   join(dist, `${name}.js`),
   '-q',

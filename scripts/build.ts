@@ -42,7 +42,7 @@ const lightStringWidth: Plugin = {
  * no such file (https://github.com/nodejs/node/issues/54232). `env -S node --` would do as well,
  * but BusyBox (Alpine) has none.
  */
-const launcher = `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n`;
+const launcher = `#!/bin/sh\n':' //; exec node --expose-gc -- "$0" "$@"\n`;
 
 const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;

@@ -20,7 +20,7 @@ export const layers = [
 ];
 
 /** What stands beside the layers, and may be imported by all of them. */
-export const sharedFiles = ['errors.ts'];
+export const sharedFiles = ['errors.ts', 'events.ts'];
 
 /** Only `cli` and what starts it touch the process and the terminal, or read `.env`. */
 export const layersBelowCli = layers.slice(layers.indexOf('cli') + 1);
@@ -93,6 +93,18 @@ const rule = {
   },
 };
 
+/** Refuses names that are imported from node:process. */
+const notFromProcess = (names, message) => ({
+  'no-restricted-imports': [
+    'error',
+    { paths: [{ name: 'node:process', importNames: names, message }] },
+  ],
+});
+
+const oneExit = 'Only src/cli/run.ts ends the process: a command returns its exit status.';
+const onePayload = 'Only src/cli/payload/output.ts writes to standard output.';
+const oneVoice = 'Only src/cli/terminal/ writes to standard error.';
+
 /** For eslint.config.js. */
 export const fence = [
   {
@@ -101,11 +113,31 @@ export const fence = [
     rules: { 'house/fence': 'error', 'no-console': 'error' },
   },
   {
-    files: layersBelowCli.map((layer) => `src/${layer}/**`).concat('src/errors.ts'),
+    files: layersBelowCli.map((layer) => `src/${layer}/**`).concat('src/*.ts'),
     rules: {
       'no-restricted-globals': [
         'error',
         { globals: ['process', 'console'], checkGlobalObject: true },
+      ],
+    },
+  },
+  {
+    files: ['src/cli/**'],
+    rules: notFromProcess(['stdout', 'stderr'], `${onePayload} ${oneVoice}`),
+  },
+  { files: ['src/cli/terminal/**'], rules: notFromProcess(['stdout'], onePayload) },
+  { files: ['src/cli/payload/output.ts'], rules: notFromProcess(['stderr'], oneVoice) },
+  {
+    files: ['src/**'],
+    ignores: ['src/cli/run.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['abort', 'exit', 'exitCode', 'reallyExit'].map((property) => ({
+          object: 'process',
+          property,
+          message: oneExit,
+        })),
       ],
     },
   },

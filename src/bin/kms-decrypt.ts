@@ -1,9 +1,3 @@
-/** The entry of `kms-decrypt`. */
-import { enableCompileCache } from '../cli/compile-cache.ts';
+import { start } from '../cli/start.ts';
 
-enableCompileCache(); // before the rest is loaded
-const [{ run }, { decryptCommand }] = await Promise.all([
-  import('../cli/run.ts'),
-  import('../cli/commands/decrypt.ts'),
-]);
-await run('kms-decrypt', decryptCommand);
+await start('kms-decrypt');

@@ -1,9 +1,3 @@
-/** The entry of `kms-doctor`. */
-import { enableCompileCache } from '../cli/compile-cache.ts';
+import { start } from '../cli/start.ts';
 
-enableCompileCache(); // before the rest is loaded
-const [{ run }, { doctorCommand }] = await Promise.all([
-  import('../cli/run.ts'),
-  import('../cli/commands/doctor.ts'),
-]);
-await run('kms-doctor', doctorCommand);
+await start('kms-doctor');

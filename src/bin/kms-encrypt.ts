@@ -1,9 +1,3 @@
-/** The entry of `kms-encrypt`. */
-import { enableCompileCache } from '../cli/compile-cache.ts';
+import { start } from '../cli/start.ts';
 
-enableCompileCache(); // before the rest is loaded
-const [{ run }, { encryptCommand }] = await Promise.all([
-  import('../cli/run.ts'),
-  import('../cli/commands/encrypt.ts'),
-]);
-await run('kms-encrypt', encryptCommand);
+await start('kms-encrypt');

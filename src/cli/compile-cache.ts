@@ -7,9 +7,9 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
 import { join } from 'node:path';
-import { env, getuid, platform } from 'node:process';
+import { env, getuid } from 'node:process';
 
-import { homeFolder } from './folders.ts';
+import { userFolder } from './folders.ts';
 
 type EnableCompileCache = (folder: string) => void;
 
@@ -18,12 +18,8 @@ export function enableCompileCache(): void {
     enableCompileCache?: EnableCompileCache;
   };
   if (enable === undefined || getuid === undefined || env.NODE_COMPILE_CACHE) return;
-  const cacheFolder =
-    platform === 'darwin'
-      ? homeFolder(undefined, 'Library', 'Caches')
-      : homeFolder(env.XDG_CACHE_HOME, '.cache');
-  const folder = join(cacheFolder, 'kms-poc');
   try {
+    const folder = join(userFolder('cache'), 'kms-poc');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const { uid, mode } = lstatSync(folder);
     const isDirectory = (mode & 0o170000) === 0o040000;

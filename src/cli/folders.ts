@@ -1,11 +1,22 @@
-/** The user's own folders for data and caches. */
+/** The user's own folders, where each system keeps them: the XDG base directories on Linux. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { env, platform } from 'node:process';
 
-/**
- * @param given what a variable says. Empty or relative it counts as not set, as the XDG base
- *   directory specification has it: the local key would else be another one in each current folder
- * @param place where it is below the home folder, if nothing is given
- */
-export const homeFolder = (given: string | undefined, ...place: string[]): string =>
-  given !== undefined && isAbsolute(given) ? given : join(homedir(), ...place);
+const places = {
+  data: {
+    variable: 'XDG_DATA_HOME',
+    linux: ['.local', 'share'],
+    darwin: ['Library', 'Application Support'],
+  },
+  cache: { variable: 'XDG_CACHE_HOME', linux: ['.cache'], darwin: ['Library', 'Caches'] },
+} as const;
+
+export function userFolder(kind: keyof typeof places): string {
+  const { variable, linux, darwin } = places[kind];
+  if (platform === 'darwin') return join(homedir(), ...darwin);
+  const given = env[variable];
+  // Empty or relative it counts as not set, as the specification has it: the local key would else
+  // be another one in each current folder.
+  return given !== undefined && isAbsolute(given) ? given : join(homedir(), ...linux);
+}

@@ -1,14 +1,17 @@
 /** From settings to where keys come from. */
 import { join } from 'node:path';
-import { env, platform } from 'node:process';
+import { env } from 'node:process';
 
+import { exitStatus } from '../errors.ts';
+import type { Events } from '../events.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import type { Kms } from '../kms/kms.ts';
-import { homeFolder } from './folders.ts';
+import { isAwsHost } from '../kms/hosts.ts';
+import { once } from '../streams/once.ts';
+import { userFolder } from './folders.ts';
+import { type Role, type Settings, titleOf } from './settings.ts';
 import { readPassphrase } from './terminal/ask-passphrase.ts';
-import type { KeyPair, Role, Settings } from './settings.ts';
-import type { Voice } from './terminal/notices.ts';
+import type { Notices } from './terminal/notices.ts';
 
 /**
  * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
@@ -20,25 +23,29 @@ export function useProfile({ profile }: Settings): void {
 
 /**
  * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
- * @throws KmsPocError Usage, for half a pair of credentials
+ * @param fallbackRegions where KMS is asked when the first Region is out
+ * @throws KmsPocError Usage, for settings that are wrong
  */
 export function createKeySources(
   settings: Settings,
   role: Role | undefined,
-  voice: Voice,
+  events: Events,
+  fallbackRegions: readonly string[] = settings.fallbackRegions(),
 ): KeySources {
-  const { fallbackRegions } = settings;
-  const credentials = role === undefined ? undefined : settings.keyPair(role);
-  const onRequest = announceStrangeHosts(settings, voice);
-  const connectTo = once((region: string | undefined) =>
-    connect(region, settings, credentials, onRequest),
-  );
+  const options = {
+    profile: settings.profile?.value,
+    endpoint: settings.endpoint('kms')?.value,
+    credentials: role === undefined ? undefined : settings.keyPair(role),
+    events,
+  };
+  const connectTo = once(async (region: string | undefined) => {
+    const { connectKms } = await import('../kms/kms.ts');
+    return connectKms({ ...options, region });
+  });
   // One for all keys of a Region and all messages: what is out is found out once.
   const connectWithFallback = once(async (region: string | undefined) => {
     const { withFallback } = await import('../kms/fallback.ts');
-    return withFallback(await connectTo(region), fallbackRegions, connectTo, (error, next) => {
-      voice.warn(`${error.message} Going on in ${next}.`);
-    });
+    return withFallback(await connectTo(region), fallbackRegions, connectTo, events);
   });
   return {
     connectKms: ({ keyId, arnRegion }) => {
@@ -49,95 +56,38 @@ export function createKeySources(
     },
     defaultLocalKeyFile: defaultLocalKeyFile(),
     readPassphrase: (file) => readPassphrase(file, settings.rsaPassphraseFile),
-    onKeyFile: (file, event) => {
-      if (event === 'made') {
-        voice.warn(
-          `made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.`,
-        );
-      } else {
-        voice.notice(`others can read the key ${file}: chmod 600 it.`);
-      }
-    },
+    events,
   };
 }
 
-/** Connects to each Region once, whoever asks. */
-function once<Region>(
-  connectTo: (region: Region) => Promise<Kms>,
-): (region: Region) => Promise<Kms> {
-  const connections = new Map<Region, Promise<Kms>>();
-  return (region) => {
-    const connection = connections.get(region) ?? connectTo(region);
-    connections.set(region, connection);
-    return connection;
-  };
-}
+export const defaultLocalKeyFile = (): string => join(userFolder('data'), 'kms-poc', 'local.key');
 
-async function connect(
-  region: string | undefined,
-  settings: Settings,
-  credentials: KeyPair | undefined,
-  onRequest: (host: string) => void,
-): Promise<Kms> {
-  const { connectKms } = await import('../kms/kms.ts');
-  return connectKms({
-    region,
-    profile: settings.profile?.value,
-    endpoint: settings.endpoint?.value,
-    credentials,
-    onRequest,
-  });
-}
-
-export function announceStrangeHosts(
-  { endpoint }: Pick<Settings, 'endpoint'>,
-  voice: Voice,
-): (host: string) => void {
-  return (host) => {
-    if (isAwsKmsHost(host)) return;
-    const source = endpoint?.source ?? 'the AWS configuration file';
-    voice.warn(`messages go to ${host}, which is not AWS KMS (set by ${source}).`);
-  };
-}
-
-// The DNS suffixes of AWS's partitions, and those for dual-stack endpoints:
-// https://docs.aws.amazon.com/general/latest/gr/rande.html and the SDK's partitions.json.
-const awsSuffixes = [
-  'amazonaws.com',
-  'amazonaws.com.cn',
-  'amazonaws.eu',
-  'api.aws',
-  'api.amazonwebservices.com.cn',
-  'api.amazonwebservices.eu',
-  'c2s.ic.gov',
-  'sc2s.sgov.gov',
-  'cloud.adc-e.uk',
-  'csp.hci.ic.gov',
-];
-
-/**
- * Whether a host is AWS KMS itself: its endpoint in a Region, or one in a network of one's own
- * (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts below AWS's domains are anybody's, a load
- * balancer or an API gateway for one.
- */
-export const isAwsKmsHost = (host: string): boolean => isAwsHost(host, 'kms');
-
-export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
-  awsSuffixes.some((suffix) => {
-    if (!host.endsWith(`.${suffix}`)) return false;
-    const name = /^(?:[\w-]+\.)?([a-z]+)(?:-fips)?\.[a-z]+(?:-[a-z]+)+-\d+(?:\.vpce)?$/.exec(
-      host.slice(0, -suffix.length - 1),
-    )?.[1];
-    return name === service;
-  });
-
-/** Where each system keeps a program's data: the XDG base directories on Linux. */
-function defaultLocalKeyFile(): string {
-  const dataFolder =
-    platform === 'darwin'
-      ? homeFolder(undefined, 'Library', 'Application Support')
-      : platform === 'win32'
-        ? homeFolder(env.LOCALAPPDATA, 'AppData', 'Local')
-        : homeFolder(env.XDG_DATA_HOME, '.local', 'share');
-  return join(dataFolder, 'kms-poc', 'local.key');
-}
+/** What is said of each thing that happens. */
+export const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
+  request: (service, host) => {
+    if (isAwsHost(host, service)) return;
+    const endpoint = settings.endpoint(service);
+    const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
+    warn(
+      service === 'kms'
+        ? `messages go to ${host}, which is not AWS KMS (set by ${source}).`
+        : `${host}, which is not AWS STS, is asked who this is (set by ${source}).`,
+    );
+  },
+  fallback: (error, nextRegion) => {
+    warn(`${error.message} Going on in ${nextRegion}.`);
+  },
+  keyMade: (file) => {
+    warn(`made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.`);
+  },
+  keyExposed: (file) => {
+    notice(`others can read the key ${file}: chmod 600 it.`);
+  },
+  otherKey: (key, failures) => {
+    // That an old message is not of the first key is no failure of that key.
+    const failure = failures.find(({ status }) => status !== exitStatus.undecryptable);
+    warn(
+      `opened with ${key}, which is not the first key${failure === undefined ? '.' : `: ${failure.message}`}`,
+    );
+  },
+});

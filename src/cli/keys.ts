@@ -1,120 +1,104 @@
 /**
- * What the commands do first: settings, which key is meant, who the message is for, where it comes
- * from and goes to. All that can be wrong is found here, before a message is asked for.
+ * From settings to keys: which key is meant, and what opens it. All that can be wrong with the
+ * settings is found here, before a message is asked for.
  */
-import { env, stdin } from 'node:process';
+import { env } from 'node:process';
 
 import { maxEncryptedDataKeys } from '../envelope/limits.ts';
 import { type KmsPocError, usageError } from '../errors.ts';
+import type { Events } from '../events.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
-import { type KeyReference, parseKeyReference, parseKeyReferences } from '../keys/key-reference.ts';
+import { openEncryptionKeys } from '../keys/encryption-keys.ts';
+import {
+  isSameReference,
+  type KeyReference,
+  parseKeyReference,
+  parseKeyReferences,
+} from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
+import { isAwsHost } from '../kms/hosts.ts';
+import type { Move } from '../messages/reencrypt.ts';
 import type { Arguments } from './arguments.ts';
-import { checkCiphertextOutput } from './payload/ciphertext-output.ts';
-import { type Input, openInput } from './payload/input.ts';
-import { createKeySources, isAwsKmsHost, useProfile } from './key-sources.ts';
-import { openOutput, type Output } from './payload/output.ts';
-import { withProgress } from './payload/progress.ts';
-import { checkUser, loadSettings, type Role, type Setting, type Settings } from './settings.ts';
-import { askUser, isInteractive, type Voice } from './terminal/notices.ts';
+import { announce, createKeySources, useProfile } from './key-sources.ts';
+import {
+  checkUser,
+  isFromOption,
+  loadSettings,
+  type Role,
+  type Setting,
+  type Settings,
+  titleOf,
+} from './settings.ts';
+import { askOnce } from './terminal/ask-passphrase.ts';
+import { isInteractive } from './terminal/ask-user.ts';
+import type { Notices } from './terminal/notices.ts';
 
 export interface PreparedKeys {
   readonly settings: Settings;
   readonly key: KeyReference;
   /** Further keys for each new message, which may open it too. */
   readonly backupKeys: readonly KeyReference[];
-  /** Further keys to decrypt with. */
-  readonly oldKeys: readonly KeyReference[];
+  /** All that may open a message, in the order to try them. */
+  readonly allKeys: readonly KeyReference[];
   readonly sources: KeySources;
 }
 
 /** @throws KmsPocError Usage */
-export function prepareKeys(args: Arguments, role: Role, voice: Voice): PreparedKeys {
+export function prepareKeys(args: Arguments, role: Role, notices: Notices): PreparedKeys {
   const settings = loadSettings(args, env);
   if (settings.file?.othersCanRead === true) {
-    voice.notice(`others can read ${settings.file.path}: chmod 600 it.`);
+    notices.notice(`others can read ${settings.file.path}: chmod 600 it.`);
   }
+  const users = settings.users();
   useProfile(settings);
-  const sources = createKeySources(settings, role, voice);
-  const key = chooseKey(settings, sources, voice);
+  const sources = createKeySources(settings, role, announce(settings, notices));
+  const key = chooseKey(settings, sources, notices);
   const backupKeys = parseBackupKeys(settings);
   const oldKeys = parseList(settings.decryptKeys);
-  if (args.user !== undefined) checkUser(args.user, settings.users);
-  return { settings, key, backupKeys, oldKeys, sources };
-}
-
-/** Where the payload comes from and goes to. */
-export interface Streams {
-  readonly input: Input;
-  readonly output: Output;
-}
-
-export interface StreamOptions {
-  /** Whether the output may be the input's file, to be replaced in one step. */
-  readonly inPlace?: boolean;
-  /** Whether to read a frame at once: see input.ts. */
-  readonly inWholeFrames?: boolean;
+  if (args.user !== undefined) checkUser(args.user, users);
+  return { settings, key, backupKeys, allKeys: [key, ...backupKeys, ...oldKeys], sources };
 }
 
 /**
- * For one message: its streams, and its user, whom a person is asked for.
+ * For `kms-reencrypt`: from which keys to which, with whose credentials. All that can be wrong with
+ * the settings is found now; keys are opened, and a passphrase is asked for, by `openMove`.
  *
- * @throws KmsPocError
+ * @throws KmsPocError Usage
  */
-export async function prepareMessage(
+export function prepareMove(
   args: Arguments,
-  settings: Settings,
-  options: StreamOptions = {},
-): Promise<Streams & { readonly user: string }> {
-  if (args.user === undefined && !isInteractive()) {
-    throw usageError('No user is named.', 'Name one: --user NAME.');
-  }
-  const streams = await openStreams(args, options);
-  checkCiphertextOutput(args, streams.output);
-  return { ...streams, user: args.user ?? (await askUser(settings.users)) };
-}
-
-/**
- * The same for `--batch`, where each line may name its user, and nothing is ever asked.
- *
- * @throws KmsPocError
- */
-export async function prepareBatch(args: Arguments, options: StreamOptions = {}): Promise<Streams> {
-  if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
+  notices: Notices,
+): { readonly settings: Settings; readonly openMove: () => Promise<Move> } {
+  const { settings, backupKeys, allKeys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
+  if (settings.toKey === undefined) {
     throw usageError(
-      'A batch is not typed in: standard input is a terminal.',
-      'Pipe JSON Lines in, or name a file with --in.',
+      'No key is set to move messages to.',
+      'Name it: --to-key KEY, or KEY_ID in the settings.',
     );
   }
-  return openStreams(args, options);
-}
-
-/** @throws KmsPocError Usage, for what a batch has no use for */
-export function checkBatchArguments(args: Arguments): void {
-  for (const name of ['json', 'binary', 'hide'] as const) {
-    if (args[name]) {
-      throw usageError(
-        `--batch and --${name} exclude each other.`,
-        'A batch is JSON Lines, in and out: leave one out.',
-      );
-    }
-  }
-}
-
-/** @throws KmsPocError Usage */
-export async function openStreams(
-  args: Arguments,
-  { inPlace = false, inWholeFrames = false }: StreamOptions = {},
-): Promise<Streams> {
-  const input = await openInput(args.in, args.hide, inWholeFrames);
-  const output = await openOutput(args.out, input, inPlace);
-  // On a terminal the payload itself shows how far it is; --json is for programs.
-  const isSilent = args.quiet || args.json || output.isTerminal;
-  return { input: isSilent ? input : withProgress(input, args.batch), output };
+  const newKey = parseKeyReference(settings.toKey.value, titleOf(settings.toKey));
+  // Not held to FALLBACK_REGIONS: those are of the key that is left, it may be.
+  checkRegion(newKey, settings);
+  const newKeys = [newKey, ...backupKeys] as const;
+  // That it was not the first key is what a message is moved for.
+  const events: Events = { ...sources.events, otherKey: () => undefined };
+  // A file's proof opens a key once more.
+  const readPassphrase = askOnce(sources.readPassphrase);
+  const encryptor = { ...createKeySources(settings, 'ENCRYPTOR', events), readPassphrase };
+  const openMove = async (): Promise<Move> => ({
+    // The new key among them: what was moved already must not stop a second run.
+    oldKeys: allKeys.some((each) => isSameReference(each, newKey)) ? allKeys : [...allKeys, newKey],
+    newKeys,
+    encryptionKeys: await openEncryptionKeys(newKeys, encryptor),
+    decryptor: { ...sources, events, readPassphrase },
+    // In another Region a move would be none within KMS; it can wait until the Region is back.
+    mover: createKeySources(settings, undefined, events, []),
+  });
+  return { settings, openMove };
 }
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>
-  setting === undefined ? [] : parseKeyReferences(setting.value, setting.source);
+  setting === undefined ? [] : parseKeyReferences(setting.value, titleOf(setting));
 
 /** @throws KmsPocError Usage */
 export function parseBackupKeys(settings: Settings): KeyReference[] {
@@ -127,18 +111,29 @@ export function parseBackupKeys(settings: Settings): KeyReference[] {
 }
 
 /** A script must never fall back to a local key unseen; in a terminal it is seen. */
-function chooseKey(settings: Settings, sources: KeySources, voice: Voice): KeyReference {
-  if (settings.keyId !== undefined) {
-    const key = parseKeyReference(settings.keyId.value, settings.keyId.source);
-    checkRegion(key, settings);
+function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices): KeyReference {
+  const key = parseKey(settings);
+  if (key !== undefined) {
     checkFallback(key, settings);
     return key;
   }
   if (!isInteractive()) throw noKeySet();
-  voice.notice(
+  notice(
     `no KEY_ID is set${settings.file === undefined ? ' and there is no .env in this folder' : ''}, so this uses a key on this machine, ${sources.defaultLocalKeyFile}. For AWS KMS, set KEY_ID in .env or use --key.`,
   );
   return { kind: 'local', file: undefined };
+}
+
+/**
+ * @returns undefined where none is set
+ * @throws KmsPocError Usage
+ */
+export function parseKey(settings: Settings): KeyReference | undefined {
+  const { keyId } = settings;
+  if (keyId === undefined) return undefined;
+  const key = parseKeyReference(keyId.value, titleOf(keyId));
+  checkRegion(key, settings);
+  return key;
 }
 
 export const noKeySet = (): KmsPocError =>
@@ -148,19 +143,18 @@ export const noKeySet = (): KmsPocError =>
   );
 
 /** An ARN's Region beats the settings, but asking for another one in the same call contradicts. */
-export function checkRegion(key: KeyReference, { region }: Settings): void {
+function checkRegion(key: KeyReference, { region }: Settings): void {
   const arnRegion = key.kind === 'aws' ? key.arnRegion : undefined;
-  if (region?.source !== '--region' || arnRegion === undefined || region.value === arnRegion)
-    return;
+  if (!isFromOption(region) || arnRegion === undefined || region?.value === arnRegion) return;
   throw usageError(
-    `--region says ${region.value}, and the key's ARN ${arnRegion}.`,
+    `--region says ${region?.value}, and the key's ARN ${arnRegion}.`,
     'Leave out --region: an ARN names its own.',
   );
 }
 
 /** Elsewhere an alias may mean another key, and a key of one Region is nowhere else. */
-export function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: Settings): void {
-  if (fallbackRegions.length === 0 || key.kind !== 'aws') return;
+export function checkFallback(key: KeyReference, settings: Settings): void {
+  if (settings.fallbackRegions().length === 0 || key.kind !== 'aws') return;
   if (!isMultiRegionKey(key.keyId)) {
     throw usageError(
       `FALLBACK_REGIONS needs a multi-Region key, by its id or ARN with mrk-, and the key is ${key.keyId}.`,
@@ -168,9 +162,10 @@ export function checkFallback(key: KeyReference, { fallbackRegions, endpoint }: 
     );
   }
   // Calls for every Region go there: the Region that it is in would be asked for all of them.
-  if (endpoint !== undefined && isAwsKmsHost(new URL(endpoint.value).hostname)) {
+  const endpoint = settings.endpoint('kms');
+  if (endpoint !== undefined && isAwsHost(new URL(endpoint.value).hostname, 'kms')) {
     throw usageError(
-      `${endpoint.source} is an endpoint of one Region, so no other one of FALLBACK_REGIONS could be reached.`,
+      `${titleOf(endpoint)} is an endpoint of one Region, so no other one of FALLBACK_REGIONS could be reached.`,
       'Take one of the two settings away.',
     );
   }

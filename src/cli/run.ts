@@ -1,25 +1,21 @@
 /**
  * A command from its start to its exit: the one place that catches, and the one that exits.
  */
-import process, { argv, env, stdout } from 'node:process';
+import process, { argv, env } from 'node:process';
 
 import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../streams/byte-stream.ts';
-import type { Arguments, CommandName } from './arguments.ts';
+import type { CommandName } from './arguments.ts';
 import { standardOutput } from './payload/output.ts';
 import {
-  createVoice,
+  createNotices,
   ignoreClosedStandardError,
   showError,
   showStack,
-  type Voice,
 } from './terminal/notices.ts';
 
-/** What one command does. It throws KmsPocError; anything else that it throws is a bug. */
-export type Command = (args: Arguments, voice: Voice) => Promise<void>;
-
-export async function run(name: CommandName, command: Command): Promise<void> {
+export async function run(name: CommandName): Promise<void> {
   // The SDK's word on Node 20 is for developers, not for those who run a command.
   env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   ignoreClosedStandardError();
@@ -31,25 +27,32 @@ export async function run(name: CommandName, command: Command): Promise<void> {
   process.on('unhandledRejection', fail);
   endOnSignals();
   try {
-    requireCurrentFolder();
-    const { parseArguments } = await import('./arguments.ts');
-    const args = await parseArguments(
-      name,
-      argv.slice(2),
-      packageJson.version,
-      stdout.columns || 80,
-    );
-    if ('information' in args) {
-      await standardOutput.write(streamOf(Buffer.from(args.information)));
-    } else {
-      await command(args, createVoice(name, args.quiet));
-    }
-    // Not left to the event loop: an idle connection to KMS would hold it for seconds. A batch may
-    // have set another status than 0.
-    process.exit();
+    // Not left to the event loop: an idle connection to KMS would hold it for seconds.
+    process.exit(await carryOut(name));
   } catch (error) {
     fail(error);
   }
+}
+
+/** arguments → settings → keys → command → output: the rest of the way is the command's. */
+async function carryOut(name: CommandName): Promise<ExitStatus> {
+  requireCurrentFolder();
+  const [{ parseArguments }, { loadCommand }] = await Promise.all([
+    import('./arguments.ts'),
+    import('./commands/load.ts'),
+  ]);
+  const args = await parseArguments(
+    name,
+    argv.slice(2),
+    packageJson.version,
+    standardOutput.columns ?? 80,
+  );
+  if ('information' in args) {
+    await standardOutput.write(streamOf(Buffer.from(args.information)));
+    return exitStatus.ok;
+  }
+  const command = await loadCommand(name, args);
+  return command(args, createNotices(name, args.quiet));
 }
 
 /** A folder can be deleted under a command: yargs does not even load then, nor is a path found. */

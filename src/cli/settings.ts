@@ -1,16 +1,13 @@
 /**
- * Settings: what the command line says, else the environment, else the settings file (`.env`).
- * The file is parsed, never run, and only the names below are taken from it.
+ * Settings: what the command line says, else the environment, else the settings file. Each knows
+ * where it was found. Those that can be wrong are read when they are asked for, and throw then.
  */
-import { statSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 
-import { parse } from 'dotenv';
-
-import { KmsPocError, systemCode, usageError } from '../errors.ts';
+import { usageError } from '../errors.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
-import { readSmallFileSync } from '../streams/small-file.ts';
 import type { Arguments } from './arguments.ts';
+import { readSettingsFile, type SettingsFile } from './settings-file.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
 export type SettingName =
@@ -30,10 +27,23 @@ export type SettingName =
   | 'AWS_ENDPOINT_URL_KMS'
   | 'AWS_ENDPOINT_URL_STS';
 
-/** A value and where it was found, in words for notices and errors. */
+/** Where a setting was found. */
+export type Origin = 'environment' | { readonly option: string } | { readonly file: string };
+
 export interface Setting {
+  readonly name: SettingName | 'AWS_DEFAULT_REGION';
   readonly value: string;
-  readonly source: string;
+  readonly origin: Origin;
+}
+
+/** Whether an option on the command line said so, in this very call. */
+export const isFromOption = (setting: Setting | undefined): boolean =>
+  typeof setting?.origin === 'object' && 'option' in setting.origin;
+
+/** @returns what to call a setting in an error: `--key`, `KEY_ID` or `KEY_ID in .env` */
+export function titleOf({ name, origin }: Setting): string {
+  if (origin === 'environment') return name;
+  return 'option' in origin ? origin.option : `${name} in ${origin.file}`;
 }
 
 export interface KeyPair {
@@ -43,7 +53,9 @@ export interface KeyPair {
 
 export type Role = 'ENCRYPTOR' | 'DECRYPTOR';
 
+/** What is a function throws KmsPocError Usage for a setting that is wrong. */
 export interface Settings {
+  readonly file: SettingsFile | undefined;
   readonly keyId: Setting | undefined;
   /** Where messages are moved to: by default the key for new ones, whatever --key says. */
   readonly toKey: Setting | undefined;
@@ -51,128 +63,73 @@ export interface Settings {
   readonly backupKeys: Setting | undefined;
   /** Further keys that may open messages, never used to encrypt. */
   readonly decryptKeys: Setting | undefined;
-  /** Regions of a multi-Region key's replicas, in order. */
-  readonly fallbackRegions: readonly string[];
   readonly rsaPassphraseFile: Setting | undefined;
-  /** `*`: any well-formed name. */
-  readonly users: readonly string[] | '*';
   readonly region: Setting | undefined;
   readonly profile: Setting | undefined;
-  /** The KMS endpoint, where the environment or the settings file sets one. */
-  readonly endpoint: Setting | undefined;
-  /**
-   * The same of STS, which only kms-doctor asks.
-   *
-   * @throws KmsPocError Usage, for one that may not be used
-   */
-  readonly stsEndpoint: () => Setting | undefined;
-  /**
-   * The pair of a role. Undefined: the AWS SDK's own chain decides.
-   *
-   * @throws KmsPocError Usage, for half a pair: a mistake that is none of a command in another role
-   */
+  /** Regions of a multi-Region key's replicas, in order. */
+  readonly fallbackRegions: () => readonly string[];
+  /** `*`: any well-formed name. */
+  readonly users: () => readonly string[] | '*';
+  /** Where the environment or the settings file sets one. */
+  readonly endpoint: (service: 'kms' | 'sts') => Setting | undefined;
+  /** Undefined: the AWS SDK's own chain decides. */
   readonly keyPair: (role: Role) => KeyPair | undefined;
   /** One as it was given, in the environment or in the file. */
   readonly find: (name: SettingName) => Setting | undefined;
-  /** The settings file that was read, and what to tell the user about it. */
-  readonly file: { readonly path: string; readonly othersCanRead: boolean } | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * @param onProblem told what is wrong with a setting, which then counts as not set; not given: it is
- *   thrown
- * @throws KmsPocError Usage
- */
-export function loadSettings(
-  args: Arguments,
-  environment: Environment,
-  onProblem: (name: SettingName, problem: KmsPocError) => void = (_name, problem) => {
-    throw problem;
-  },
-): Settings {
+/** @throws KmsPocError Usage, for a settings file that can't be read */
+export function loadSettings(args: Arguments, environment: Environment): Settings {
   const file = readSettingsFile(args.envFile);
   /** Of several names the first that is set, but each in the environment before any in the file. */
   const find = (...names: SettingName[]): Setting | undefined => {
     // An empty variable counts as not set, as for every AWS tool.
     for (const name of names) {
       const value = environment[name];
-      if (value) return { value, source: name };
+      if (value) return { name, value, origin: 'environment' };
     }
     for (const name of names) {
       const value = file?.values[name];
-      if (value) return { value, source: `${name} in ${file.path}` };
+      if (file && value) return { name, value, origin: { file: file.path } };
     }
     return undefined;
   };
-  const option = (source: string, value: string | undefined): Setting | undefined =>
-    value === undefined ? undefined : { value, source };
+  const option = (name: SettingName, option: string, value: string | undefined) =>
+    value === undefined ? undefined : { name, value, origin: { option } };
 
-  const unlessWrong = <Value>(name: SettingName, read: () => Value, otherwise: Value): Value => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof KmsPocError)) throw error;
-      onProblem(name, error);
-      return otherwise;
-    }
-  };
-
-  const profile = option('--profile', args.profile);
-  const defaultRegion = environment.AWS_DEFAULT_REGION;
+  const profile = option('AWS_PROFILE', '--profile', args.profile);
+  const { AWS_DEFAULT_REGION: defaultRegion } = environment;
   return {
-    keyId: option('--key', args.key) ?? find('KEY_ID'),
-    toKey: option('--to-key', args.toKey) ?? find('KEY_ID'),
+    file,
+    keyId: option('KEY_ID', '--key', args.key) ?? find('KEY_ID'),
+    toKey: option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID'),
     backupKeys: find('BACKUP_KEYS'),
     decryptKeys: find('DECRYPT_KEYS'),
-    fallbackRegions: unlessWrong(
-      'FALLBACK_REGIONS',
-      () => parseRegions(find('FALLBACK_REGIONS')),
-      [],
-    ),
     rsaPassphraseFile: find('RSA_PASSPHRASE_FILE'),
-    users: unlessWrong('USERS', () => parseUsers(find('USERS')), []),
     region:
-      option('--region', args.region) ??
+      option('AWS_REGION', '--region', args.region) ??
       find('AWS_REGION') ??
       // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
-      (defaultRegion ? { value: defaultRegion, source: 'AWS_DEFAULT_REGION' } : undefined),
+      (defaultRegion
+        ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
+        : undefined),
     profile: profile ?? find('AWS_PROFILE'),
-    endpoint: unlessWrong(
-      'AWS_ENDPOINT_URL_KMS',
-      () => checkEndpoint(find('AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL'), environment),
-      undefined,
-    ),
-    stsEndpoint: () => checkEndpoint(find('AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'), environment),
+    fallbackRegions: () => parseRegions(find('FALLBACK_REGIONS')),
+    users: () => parseUsers(find('USERS')),
+    endpoint: (service) =>
+      environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true'
+        ? undefined
+        : checkEndpoint(
+            find(
+              service === 'kms' ? 'AWS_ENDPOINT_URL_KMS' : 'AWS_ENDPOINT_URL_STS',
+              'AWS_ENDPOINT_URL',
+            ),
+          ),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     find,
-    file: file && { path: file.path, othersCanRead: file.othersCanRead },
   };
-}
-
-interface SettingsFile {
-  readonly path: string;
-  readonly values: Readonly<Record<string, string>>;
-  readonly othersCanRead: boolean;
-}
-
-function readSettingsFile(given: string | undefined): SettingsFile | undefined {
-  const path = given ?? '.env';
-  try {
-    const values = parse(readSmallFileSync(path));
-    return { path, values, othersCanRead: (statSync(path).mode & 0o077) !== 0 };
-  } catch (cause) {
-    const code = systemCode(cause);
-    if (given === undefined && code === 'ENOENT') return undefined;
-    throw usageError(
-      `The settings file ${path} can't be read (${code}).`,
-      given === undefined
-        ? 'Make it readable, or move it away.'
-        : 'Check the path after --env-file.',
-      { cause },
-    );
-  }
 }
 
 function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
@@ -181,7 +138,7 @@ function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
   if (names.includes('*')) return '*';
   if (names.length === 0 || !names.every(isUserName)) {
     throw usageError(
-      `${setting.source} is not a comma-separated list of names.`,
+      `${titleOf(setting)} is not a comma-separated list of names.`,
       `${userNameRule}.`,
     );
   }
@@ -192,7 +149,7 @@ function parseRegions(setting: Setting | undefined): readonly string[] {
   const regions = splitList(setting?.value ?? '');
   if (setting !== undefined && !regions.every(isRegion)) {
     throw usageError(
-      `${setting.source} is not a comma-separated list of AWS Regions.`,
+      `${titleOf(setting)} is not a comma-separated list of AWS Regions.`,
       'It should look like eu-west-1,eu-north-1.',
     );
   }
@@ -250,24 +207,18 @@ function findKeyPair(
  * An `.env` in a strange folder must not send plaintext elsewhere in the clear: from the file, an
  * endpoint must be https or on this machine.
  */
-function checkEndpoint(
-  setting: Setting | undefined,
-  environment: Environment,
-): Setting | undefined {
-  if (setting === undefined || environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true') {
-    return undefined;
-  }
+function checkEndpoint(setting: Setting | undefined): Setting | undefined {
+  if (setting === undefined) return undefined;
   const url = URL.canParse(setting.value) ? new URL(setting.value) : undefined;
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
     throw usageError(
-      `${setting.source} is not an http or https address.`,
+      `${titleOf(setting)} is not an http or https address.`,
       'It should look like https://kms.eu-central-1.amazonaws.com.',
     );
   }
-  const fromFile = environment[setting.source] === undefined;
-  if (fromFile && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+  if (setting.origin !== 'environment' && url.protocol === 'http:' && !isLoopback(url.hostname)) {
     throw usageError(
-      `${setting.source} would send messages to ${url.host} without encryption.`,
+      `${titleOf(setting)} would send messages to ${url.host} without encryption.`,
       'From a settings file, an endpoint must be https or on this machine.',
     );
   }

@@ -45,14 +45,10 @@ export async function openCanary(
   key: KeyReference,
   sources: KeySources,
 ): Promise<void> {
-  const opened = await decrypt({
-    user,
-    keys: [key],
-    sources,
-    input: streamOf(ciphertext),
-    outputHeldUntilEnd: true,
-    onOtherKey: () => undefined,
-  });
+  const opened = await decrypt(
+    { user, keys: [key], sources, outputHeldUntilEnd: true },
+    streamOf(ciphertext),
+  );
   const plaintext = await collectAll(opened.plaintext);
   const isSame = hashOf(plaintext) === hash;
   plaintext.fill(0);

@@ -1,9 +1,8 @@
 /**
- * What `kms-doctor` does: a set-up in, an answer to each question about it out, as it comes. It
- * writes no file and makes no key.
+ * From a set-up to an answer to each question about it, as it comes. Nothing here writes a file or makes
+ * a key.
  */
 import type { Check } from './check.ts';
-import { checkClock } from './clock.ts';
 import { checkFiles } from './files.ts';
 import { checkIdentities } from './identity.ts';
 import { checkKeys } from './keys.ts';
@@ -19,7 +18,6 @@ export async function* examine(subject: Subject): AsyncGenerator<Check> {
   if (allKeys(subject).some(({ reference }) => reference.kind === 'aws')) {
     yield* await checkIdentities(subject);
     yield* checkKeys(subject, patience);
-    yield await checkClock(subject);
   }
   yield* checkRoutes(subject, patience);
 }

@@ -1,6 +1,6 @@
 /** Who am I, for each role? */
 import { KmsPocError } from '../errors.ts';
-import { type Check, check, notKnown, ok } from './check.ts';
+import { type Check, check, skipped, ok } from './check.ts';
 import type { Access, Subject } from './subject.ts';
 
 /** At once: the two may wait for the same service that does not answer. */
@@ -14,7 +14,7 @@ const checkIdentity = ({ role, identity }: Access): Promise<Check> =>
     } catch (error) {
       // Messages need KMS and not STS: only what KMS would say, too, is wrong.
       if (!(error instanceof KmsPocError) || isAlsoForKms(error)) throw error;
-      return notKnown(error.message);
+      return skipped(error.message);
     }
   });
 

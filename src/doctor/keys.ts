@@ -1,8 +1,8 @@
 /** In which state is each key of KMS, and is it where the settings say it is? */
 import { KmsPocError } from '../errors.ts';
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
-import type { KeyState, KeyStates } from '../kms/key-state.ts';
-import { type Check, check, type Finding, notKnown, ok } from './check.ts';
+import type { KeyState } from '../kms/key-state.ts';
+import { type Check, check, type Finding, skipped, ok } from './check.ts';
 import type { Patience } from './patience.ts';
 import { type Access, allKeys, type Subject } from './subject.ts';
 
@@ -17,8 +17,6 @@ export async function* checkKeys(subject: Subject, patience: Patience): AsyncGen
     yield await checkState(name, keyId, lookedUp);
 
     const found = await lookedUp.catch(() => undefined);
-    if (found !== undefined && isUsable(found.key)) yield await checkRotation(name, found);
-
     if (each !== key || !isMultiRegionKey(keyId)) continue;
     for (const region of fallbackRegions) {
       if (region === found?.region) continue;
@@ -31,7 +29,6 @@ export async function* checkKeys(subject: Subject, patience: Patience): AsyncGen
 interface Found {
   readonly region: string;
   readonly key: KeyState;
-  readonly states: KeyStates;
 }
 
 async function lookUp(
@@ -42,7 +39,7 @@ async function lookUp(
 ): Promise<Found> {
   const states = await access.keyStates(askedRegion);
   const { region } = states;
-  return { region, states, key: await patience.ask([region], () => states.describe(keyId)) };
+  return { region, key: await patience.ask([region], () => states.describe(keyId)) };
 }
 
 const checkState = (name: string, keyId: string, lookedUp: Promise<Found>): Promise<Check> =>
@@ -52,7 +49,7 @@ const checkState = (name: string, keyId: string, lookedUp: Promise<Found>): Prom
       requireUsable(keyId, region, key);
       return ok(describe(keyId, key));
     } catch (error) {
-      return notKnownIfHidden(error);
+      return skippedIfHidden(error);
     }
   });
 
@@ -76,33 +73,15 @@ const checkReplica = (
           { cause: error },
         );
       }
-      return notKnownIfHidden(error);
+      return skippedIfHidden(error);
     }
   });
 
 /** Messages don't need the permission to look up a key, so far as the routes work. */
-function notKnownIfHidden(error: unknown): Finding {
-  if (error instanceof KmsPocError && error.code === 'AccessDenied') return notKnown(error.message);
+function skippedIfHidden(error: unknown): Finding {
+  if (error instanceof KmsPocError && error.code === 'AccessDenied') return skipped(error.message);
   throw error;
 }
-
-/** Old messages never depend on it, and the groups of infra/kms.yml that use the key may not ask. */
-const checkRotation = (name: string, { key, states, region }: Found): Promise<Check> =>
-  check('keys', `${name}, rotation`, async () => {
-    try {
-      const { isOn, periodInDays } = await states.rotation(key.keyArn);
-      if (!isOn) return ok('off: its key material stays the same until someone rotates it');
-      return ok(periodInDays === undefined ? 'on' : `on, every ${periodInDays} days`);
-    } catch (error) {
-      if (!(error instanceof KmsPocError)) throw error;
-      if (error.code === 'AccessDenied') {
-        return notKnown('These credentials may not ask (kms:GetKeyRotationStatus).');
-      }
-      return notKnown(
-        error.code === 'KeyUnusable' ? `KMS in ${region} does not rotate this key.` : error.message,
-      );
-    }
-  });
 
 /** While it is Updating (its primary Region, say) it works. */
 const isUsable = ({ state, isForMessages }: KeyState): boolean =>

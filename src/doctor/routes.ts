@@ -2,8 +2,8 @@
  * Does each way to a message work? Each is tried by itself, with a message of its own where need
  * be: what another key or Region would make up for must not stay unseen.
  */
-import { KmsPocError } from '../errors.ts';
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
+import { unwrappingKey } from '../keys/decryption-keys.ts';
 import { type EncryptionKey, openEncryptionKey } from '../keys/encryption-keys.ts';
 import {
   type AwsKeyReference,
@@ -11,25 +11,30 @@ import {
   type KeyReference,
   keyReferenceText,
 } from '../keys/key-reference.ts';
-import { wrapWithLocalKey } from '../keys/opened-keys.ts';
-import type { RsaKey } from '../keys/rsa-key.ts';
 import { type Canary, encryptCanary, longBytes, openCanary, shortBytes } from './canary.ts';
-import { type Check, check, type Finding, notKnown, ok, timedCheck } from './check.ts';
+import { advice, type Check, check, type Finding, ok, skipped, timedCheck } from './check.ts';
 import type { Patience } from './patience.ts';
-import { allKeys, type NamedKey, type Subject } from './subject.ts';
+import {
+  comparePrivateKey,
+  fingerprintOf,
+  openerOf,
+  readRsaKeys,
+  type RsaKeys,
+  whoseHalf,
+} from './rsa-pairs.ts';
+import type { NamedKey, Subject } from './subject.ts';
 
 interface Drill {
   readonly subject: Subject;
   readonly user: string;
   readonly patience: Patience;
-  /** Those that could be read. What is wrong with the others their own row says. */
-  readonly rsaKeys: ReadonlyMap<NamedKey, RsaKey>;
+  readonly rsaKeys: RsaKeys;
 }
 
 export async function* checkRoutes(subject: Subject, patience: Patience): AsyncGenerator<Check> {
   const { user, key, backupKeys, oldKeys } = subject;
   if (user === undefined) {
-    yield check('routes', 'all of them', () => notKnown('There is no user to encrypt for.'));
+    yield check('routes', 'all of them', () => skipped('There is no user to encrypt for.'));
     return;
   }
   const drill = { subject, user, patience, rsaKeys: await readRsaKeys(subject) };
@@ -37,7 +42,10 @@ export async function* checkRoutes(subject: Subject, patience: Patience): AsyncG
   else if (key !== undefined) yield drillAlone(drill, key);
 
   let forAll: Canary | undefined;
-  if (key !== undefined && backupKeys.length > 0) {
+  const areAllMade = !(
+    await Promise.all([key, ...backupKeys].map((each) => unmadeFileOf(drill, each)))
+  ).some(Boolean);
+  if (key !== undefined && backupKeys.length > 0 && areAllMade) {
     const canary = encryptForAll(drill, key);
     yield timedCheck('routes', 'encrypt under all keys', async () => {
       await canary;
@@ -50,23 +58,9 @@ export async function* checkRoutes(subject: Subject, patience: Patience): AsyncG
     if (!isUsedToo(each, subject)) yield drillOldKey(drill, each);
   }
   if (key !== undefined && subject.isKeyFromOption) {
-    const compared = comparePrivateKey(drill, key);
+    const compared = comparePrivateKey(drill.rsaKeys, subject, key);
     if (compared !== undefined) yield compared;
   }
-}
-
-async function readRsaKeys(subject: Subject): Promise<Map<NamedKey, RsaKey>> {
-  const rsaKeys = new Map<NamedKey, RsaKey>();
-  for (const each of allKeys(subject)) {
-    if (each.reference.kind !== 'rsa') continue;
-    const { readRsaKey } = await import('../keys/rsa-key.ts');
-    try {
-      rsaKeys.set(each, await readRsaKey(each.reference.file, subject.readPassphrase));
-    } catch (error) {
-      if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
-    }
-  }
-  return rsaKeys;
 }
 
 /** A key of KMS in its own Region and in those that stand in for it, alone and across. */
@@ -121,7 +115,7 @@ async function* drillRegions(
       if (from === to) continue;
       const canaries = written.get(from);
       yield timedCheck('routes', `${from}, opened in ${to}`, () => {
-        if (canaries === undefined) return notKnown(`Nothing could be encrypted in ${from}.`);
+        if (canaries === undefined) return skipped(`Nothing could be encrypted in ${from}.`);
         return patience.ask([to], async () => {
           await openIn(to, canaries);
           return ok('decrypted');
@@ -154,16 +148,23 @@ const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check
   const name = key === subject.key ? key.name : `${key.name} alone`;
   return timedCheck('routes', name, async () =>
     patience.ask(await regionsOf(drill, key.reference), async () => {
+      const unmadeFile = await unmadeFileOf(drill, key);
+      if (unmadeFile !== undefined) {
+        return advice(
+          `There is no local key ${unmadeFile} yet.`,
+          'kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
+        );
+      }
       const canary = forAll ?? (await encryptForOne(drill, key));
-      const opener = openerOf(drill, key);
+      const opener = openerOf(drill.rsaKeys, key);
       const text = shortTextOf(key);
       if (opener === undefined) {
-        return notKnown(`${text} encrypts; its private half, which opens, is not here.`);
+        return skipped(`${text} encrypts; its private half, which opens, is not here.`);
       }
       await openCanary(user, canary, opener.reference, subject.decryptor.keySources());
-      if (opener === key) return ok(`${text} opened it${fingerprintOf(drill, key)}`);
+      if (opener === key) return ok(`${text} opened it${fingerprintOf(drill.rsaKeys, key)}`);
       return ok(
-        `${shortTextOf(opener)} opened it, the private half of ${text}${fingerprintOf(drill, key)}`,
+        `${shortTextOf(opener)} opened it, the private half of ${text}${fingerprintOf(drill.rsaKeys, key)}`,
       );
     }),
   );
@@ -175,11 +176,13 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
     const { subject, user } = drill;
     const { reference } = key;
     if (reference.kind === 'aws') {
-      return notKnown('Nothing is encrypted under it any more: there is no message to try.');
+      return skipped('Nothing is encrypted under it any more: there is no message to try.');
     }
     const canary = await encryptForOne(drill, key);
     await openCanary(user, canary, reference, subject.decryptor.keySources());
-    return ok(`${shortTextOf(key)} opened a message of its own${whoseHalf(drill, key)}`);
+    return ok(
+      `${shortTextOf(key)} opened a message of its own${whoseHalf(drill.rsaKeys, subject, key)}`,
+    );
   });
 
 const encryptForOne = async (drill: Drill, key: NamedKey): Promise<Canary> =>
@@ -190,74 +193,28 @@ async function openForEncryption(
   { subject }: Drill,
   { reference }: NamedKey,
 ): Promise<EncryptionKey> {
-  if (reference.kind !== 'local') {
-    return openEncryptionKey(reference, subject.encryptor.keySources());
-  }
-  const { readLocalKey } = await import('../keys/local-key.ts');
-  const file = reference.file ?? subject.defaultLocalKeyFile;
-  const key = await readLocalKey(file);
-  if (key === undefined) {
-    throw new KmsPocError(
-      'KeyNotFound',
-      `There is no local key ${file} yet.`,
-      'kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
-    );
-  }
-  return { kind: 'file', load: () => wrapWithLocalKey(key) };
+  const sources = subject.encryptor.keySources();
+  if (reference.kind !== 'local') return openEncryptionKey(reference, sources);
+  const wrappingKey = await unwrappingKey(reference, sources).open();
+  return { kind: 'file', load: () => Promise.resolve(wrappingKey) };
 }
 
-/** Who can open what was encrypted under a key: of a public key, whoever has its private half. */
-function openerOf({ rsaKeys }: Drill, key: NamedKey): NamedKey | undefined {
-  const rsaKey = rsaKeys.get(key);
-  if (rsaKey === undefined || rsaKey.key.type === 'private') return key;
-  return [...rsaKeys].find(
-    ([, each]) => each.key.type === 'private' && each.fingerprint === rsaKey.fingerprint,
-  )?.[0];
+/** The file of a local key that kms-encrypt has yet to make. What else is wrong with it opening it says. */
+async function unmadeFileOf(
+  { subject }: Drill,
+  key: NamedKey | undefined,
+): Promise<string | undefined> {
+  if (key?.reference.kind !== 'local') return undefined;
+  const { file = subject.defaultLocalKeyFile } = key.reference;
+  const { readLocalKey } = await import('../keys/local-key.ts');
+  const localKey = await readLocalKey(file).catch(() => null);
+  localKey?.keyBytes.fill(0);
+  return localKey === undefined ? file : undefined;
 }
 
 /** Keys of KMS have their ARN among the keys, and it is long. */
 const shortTextOf = ({ name, reference }: NamedKey): string =>
   reference.kind === 'aws' ? name : keyReferenceText(reference);
-
-const fingerprintOf = ({ rsaKeys }: Drill, key: NamedKey): string => {
-  const fingerprint = rsaKeys.get(key)?.fingerprint;
-  return fingerprint === undefined ? '' : ` (${fingerprint})`;
-};
-
-/** Says of which backup key a private key is the other half. */
-function whoseHalf(drill: Drill, key: NamedKey): string {
-  const { rsaKeys, subject } = drill;
-  const fingerprint = rsaKeys.get(key)?.fingerprint;
-  if (fingerprint === undefined) return '';
-  const partner = [subject.key, ...subject.backupKeys].find(
-    (each) => each !== undefined && rsaKeys.get(each)?.fingerprint === fingerprint,
-  );
-  const whose = partner === undefined ? 'of no key in use' : `of ${partner.name}`;
-  return `: it is the private half ${whose} (${fingerprint})`;
-}
-
-/**
- * A private key named by --key is a drill for the backup keys, and the wrong one fails it.
- *
- * @returns undefined where there is nothing to compare
- */
-function comparePrivateKey({ rsaKeys, subject }: Drill, key: NamedKey): Promise<Check> | undefined {
-  const given = rsaKeys.get(key);
-  const backups = subject.backupKeys.flatMap((each) => {
-    const fingerprint = rsaKeys.get(each)?.fingerprint;
-    return fingerprint === undefined ? [] : [{ name: each.name, fingerprint }];
-  });
-  if (given?.key.type !== 'private' || backups.length === 0) return undefined;
-  return check('routes', `${key.name} is a backup key`, () => {
-    const fits = backups.find(({ fingerprint }) => fingerprint === given.fingerprint);
-    if (fits !== undefined) return ok(`the private half of ${fits.name}`);
-    throw new KmsPocError(
-      'WrongKey',
-      `The private key ${given.file} (${given.fingerprint}) is not that of any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
-      'Take the one that was made together with the public key in BACKUP_KEYS.',
-    );
-  });
-}
 
 const isUsedToo = ({ reference }: NamedKey, { key, backupKeys }: Subject): boolean =>
   [key, ...backupKeys].some(

@@ -43,8 +43,6 @@ export interface Subject {
   readonly isKeyFromOption: boolean;
   readonly encryptor: Access;
   readonly decryptor: Access;
-  /** By how much this clock is ahead of AWS's. Undefined: AWS has not answered yet. */
-  readonly clockAheadMs: () => number | undefined;
 }
 
 export const allKeys = ({ key, backupKeys, oldKeys }: Subject): readonly NamedKey[] => [

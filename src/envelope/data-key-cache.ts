@@ -17,7 +17,7 @@ import {
 } from '@aws-crypto/material-management-node';
 import type { KmsPocError } from '../errors.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
-import { unwrapDataKey } from './decrypt.ts';
+import { unwrapDataKey } from './unwrap.ts';
 import type { EnvelopeHeader } from './header.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 

@@ -3,8 +3,9 @@ import { decodeBodyHeader, type BodyHeader } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
 import type { ByteReader } from '../streams/byte-reader.ts';
 import { garbageCollector } from './garbage.ts';
-import { cutMessage, type EnvelopeHeader } from './header.ts';
-import { maxUnverifiedBytes } from './limits.ts';
+import type { EnvelopeHeader } from './header.ts';
+import { cannotDecrypt, cutMessage } from './errors.ts';
+import { requireBodyLength } from './requirements.ts';
 
 /** Framed: two sequence numbers, IV, length. Without frames: IV, length. */
 const maxFrameHeaderBytes = 4 + 4 + 12 + 4;
@@ -20,16 +21,14 @@ const maxFrameHeaderBytes = 4 + 4 + 12 + 4;
  * refused when its length is read.
  *
  * @param reader behind the header
- * @param cannotDecrypt makes the error for frames that make no sense
  * @param onFrame told of each frame when its header was read, before any of it comes out; what it
  *   throws ends the walk
- * @throws KmsPocError NotCiphertext (cut, or goes on after its end), or cannotDecrypt's; what
+ * @throws KmsPocError NotCiphertext (cut, or goes on after its end), CannotDecrypt (frames that make no sense); what
  *   onFrame throws: Unsupported, when not given
  */
 export async function* bodyPieces(
   reader: ByteReader,
   header: EnvelopeHeader,
-  cannotDecrypt: (cause: unknown) => KmsPocError,
   onFrame: (frame: BodyHeader) => void = requireBodyLength,
 ): AsyncGenerator<Buffer> {
   for (;;) {
@@ -37,11 +36,11 @@ export async function* bodyPieces(
     // Whole frames that are at hand go together: with the 4 KiB of the AWS libraries, one by one
     // would cost a third of the speed.
     let wholeFrames = 0;
-    let frame = frameAt(front, wholeFrames, header, cannotDecrypt);
+    let frame = frameAt(front, wholeFrames, header);
     while (frame !== undefined && !frame.isFinalFrame && frameEnd(frame) <= front.length) {
       onFrame(frame);
       wholeFrames = frameEnd(frame);
-      frame = frameAt(front, wholeFrames, header, cannotDecrypt);
+      frame = frameAt(front, wholeFrames, header);
     }
     if (wholeFrames > 0) {
       yield await reader.readExactly(wholeFrames);
@@ -72,13 +71,11 @@ export interface BodySize {
  * they are complete and in order is sure then, and nothing else.
  *
  * @param reader behind the header
- * @param cannotDecrypt makes the error for frames that make no sense
- * @throws KmsPocError NotCiphertext (cut, or goes on after its end), or cannotDecrypt's
+ * @throws KmsPocError NotCiphertext (cut, or goes on after its end), CannotDecrypt (frames that make no sense)
  */
 export const measureBody = async (
   reader: ByteReader,
   header: EnvelopeHeader,
-  cannotDecrypt: (cause: unknown) => KmsPocError,
 ): Promise<BodySize> => {
   const size = { bytes: 0, frames: 0, plaintextBytes: 0 };
   const count = ({ sequenceNumber, contentLength }: BodyHeader): void => {
@@ -87,7 +84,7 @@ export const measureBody = async (
     if (sequenceNumber !== size.frames) throw cannotDecrypt(new Error('frames out of order'));
   };
   const bytesPassed = garbageCollector();
-  for await (const piece of bodyPieces(reader, header, cannotDecrypt, count)) {
+  for await (const piece of bodyPieces(reader, header, count)) {
     size.bytes += piece.length;
     bytesPassed(piece.length);
   }
@@ -97,13 +94,12 @@ export const measureBody = async (
 /**
  * The header of the frame at a position, or undefined if it is not complete.
  *
- * @throws KmsPocError cannotDecrypt's
+ * @throws KmsPocErrCannotDecrypt (frames that make no sense)
  */
 const frameAt = (
   bytes: Uint8Array,
   position: number,
   header: EnvelopeHeader,
-  cannotDecrypt: (cause: unknown) => KmsPocError,
 ): BodyHeader | undefined => {
   try {
     const frame = decodeBodyHeader(bytes, header.info, position);
@@ -152,24 +148,4 @@ const lastBytes = async (
     );
   }
   return reader.read(length);
-};
-
-/** @throws KmsPocError Unsupported, for frames that are longer than what may be held in memory */
-export const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
-  if (frameLength <= maxUnverifiedBytes) return;
-  throw new KmsPocError(
-    'Unsupported',
-    `The frames of this message are ${frameLength} bytes long, and at most ${maxUnverifiedBytes} are read.`,
-    'Encrypt it again in shorter frames, with the tool that wrote it.',
-  );
-};
-
-/** @throws KmsPocError Unsupported, for more without frames than what may be held in memory */
-export const requireBodyLength = ({ contentLength }: { contentLength: number }): void => {
-  if (contentLength <= maxUnverifiedBytes) return;
-  throw new KmsPocError(
-    'Unsupported',
-    `This message has ${contentLength} bytes without frames, and at most ${maxUnverifiedBytes} are read.`,
-    'Encrypt it again in frames, with the tool that wrote it.',
-  );
 };

@@ -1,6 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
 /**
  * Bytes that may pass between two collections. A larger number leaves buffers alive through two of
  * them, and they are then out of reach of the quick collections.
@@ -13,6 +10,8 @@ const bytesBetween = 8 * 1024 * 1024;
  * a stream then takes 140 to 190 MiB instead of 90 to 110. A quick collection each 8 MiB takes a
  * millisecond, and no time on the whole: memory that is used again at once is fast.
  *
+ * The launcher starts Node with --expose-gc for this; without it memory is left to V8.
+ *
  * @returns to be told of bytes as they pass; does nothing before there are many
  */
 export const garbageCollector = (): ((bytes: number) => void) => {
@@ -21,18 +20,6 @@ export const garbageCollector = (): ((bytes: number) => void) => {
     passed += bytes;
     if (passed < bytesBetween) return;
     passed = 0;
-    quickCollection ??= findQuickCollection();
-    quickCollection({ type: 'minor' });
+    globalThis.gc?.({ type: 'minor', execution: 'sync' });
   };
-};
-
-type Collect = (options: { type: 'minor' }) => void;
-
-let quickCollection: Collect | undefined;
-
-/** The collector is only in contexts that are made after the flag is set. */
-const findQuickCollection = (): Collect => {
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('globalThis.gc');
-  return typeof collect === 'function' ? (collect as Collect) : () => undefined;
 };

@@ -10,17 +10,8 @@ import { asBuffer } from '../streams/byte-stream.ts';
 import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
 import type { ByteReader } from '../streams/byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
-import { keyTitle } from './wrapping-key.ts';
-
-/** What a header says about one of the keys that can open the message. */
-export interface EncryptedDataKeyInfo {
-  /** `aws-kms`, or the namespace of a raw key. */
-  providerId: string;
-  /** The key's ARN or name; behind the name of a raw AES key, binary data. */
-  providerInfo: string;
-  /** The key's ARN or name alone. As untrusted as the rest: see `printable`. */
-  keyName: string;
-}
+import type { EncryptedDataKeyInfo } from './key-names.ts';
+import { cutMessage } from './errors.ts';
 
 export interface EnvelopeHeader {
   /** Of the message format. Version 1 has no key commitment. */
@@ -83,30 +74,6 @@ export const readHeader = async (reader: ByteReader): Promise<EnvelopeHeader> =>
     if (header !== undefined) return header;
     if (front.length < length) throw front.length === 0 ? emptyInput() : cutMessage();
   }
-};
-
-/** What to say of input that ends too early. */
-export const cutMessage = (): KmsPocError =>
-  new KmsPocError(
-    'NotCiphertext',
-    'The ciphertext is cut: its end is missing.',
-    'Copy or download it again, whole.',
-  );
-
-/**
- * A name from a header, fit to be shown: it may hold anything, sequences that drive a terminal
- * included.
- */
-export const printable = (text: string): string => {
-  const shown = text.slice(0, 128).replace(/[^\x20-\x7e]/g, '?');
-  return text.length > 128 ? `${shown}…` : shown;
-};
-
-/** The keys of a header in one line, bounded. */
-export const printableKeys = (keys: readonly EncryptedDataKeyInfo[]): string => {
-  const shown = keys.slice(0, 4).map((key) => keyTitle(key, printable));
-  const more = keys.length - shown.length;
-  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 };
 
 const describe = (info: HeaderInfo): EnvelopeHeader => {

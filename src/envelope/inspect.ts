@@ -1,9 +1,9 @@
 /** Describes an AWS Encryption SDK message by what it says of itself, without its key. */
 import type { KmsPocError } from '../errors.ts';
 import { byteReader } from '../streams/byte-reader.ts';
-import { cannotDecrypt, refusalsOf } from './decrypt.ts';
 import { type BodySize, measureBody } from './frames.ts';
 import { type EnvelopeHeader, readHeader } from './header.ts';
+import { refusalsOf } from './requirements.ts';
 
 export interface MessageInspection {
   readonly format: 'aws-encryption-sdk';
@@ -53,7 +53,7 @@ export async function inspectMessage(
   try {
     const header = await readHeader(reader);
     await reader.readExactly(header.headerLength);
-    return describe(header, await measureBody(reader, header, cannotDecrypt));
+    return describe(header, await measureBody(reader, header));
   } finally {
     reader.close();
   }
@@ -77,6 +77,6 @@ const describe = (header: EnvelopeHeader, body: BodySize): MessageInspection => 
   frameLength: header.frameLength,
   frames: body.frames,
   plaintextBytes: body.plaintextBytes,
-  refusals: refusalsOf(header, body),
+  refusals: refusalsOf(header, body.plaintextBytes),
   verified: false,
 });

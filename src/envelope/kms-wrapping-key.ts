@@ -10,7 +10,8 @@ import {
 
 import { KmsPocError } from '../errors.ts';
 import type { DataKeyCalls } from '../kms/kms.ts';
-import { kmsProviderId, type WrappingKey } from './wrapping-key.ts';
+import { kmsProviderId } from './key-names.ts';
+import type { WrappingKey } from './wrapping-key.ts';
 import { isSameKmsKey } from '../formats/kms-arn.ts';
 
 // Of the package for Node, only the base: the rest of it brings DynamoDB along. (The base class is

@@ -1,5 +1,6 @@
 import { RawAesKeyringNode, RawAesWrappingSuiteIdentifier } from '@aws-crypto/raw-aes-keyring-node';
-import { keyTitle, localKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+import { keyTitle, localKeyNamespace } from './key-names.ts';
+import type { WrappingKey } from './wrapping-key.ts';
 
 /**
  * A local AES-256 key as a wrapping key. Other tools open its messages with a raw AES keyring of

@@ -3,7 +3,8 @@ import { constants, type KeyObject } from 'node:crypto';
 
 import { RawRsaKeyringNode } from '@aws-crypto/raw-rsa-keyring-node';
 
-import { keyTitle, rsaKeyNamespace, type WrappingKey } from './wrapping-key.ts';
+import { keyTitle, rsaKeyNamespace } from './key-names.ts';
+import type { WrappingKey } from './wrapping-key.ts';
 
 /**
  * @param fingerprint the key's name in each header: public

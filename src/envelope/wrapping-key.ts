@@ -1,33 +1,7 @@
 import type { KeyringNode } from '@aws-crypto/material-management-node';
+
 import type { KmsPocError } from '../errors.ts';
-import type { EncryptedDataKeyInfo } from './header.ts';
-
-/** What a message's header calls our keys: the provider id, with the key's fingerprint as name. */
-export const localKeyNamespace = 'kms-poc-local';
-export const rsaKeyNamespace = 'kms-poc-rsa';
-/** What it calls KMS keys, with the ARN as name: every AWS Encryption SDK does. */
-export const kmsProviderId = 'aws-kms';
-
-/**
- * What to call a key in front of people, by what a header says of it.
- *
- * @param shown makes a name fit to be shown: in a header it may be anything
- */
-export function keyTitle(
-  { providerId, keyName }: Pick<EncryptedDataKeyInfo, 'providerId' | 'keyName'>,
-  shown: (name: string) => string = (name) => name,
-): string {
-  switch (providerId) {
-    case kmsProviderId:
-      return shown(keyName);
-    case localKeyNamespace:
-      return `local key ${shown(keyName)}`;
-    case rsaKeyNamespace:
-      return `RSA key ${shown(keyName)}`;
-    default:
-      return `${shown(keyName)} of ${shown(providerId)}`;
-  }
-}
+import type { EncryptedDataKeyInfo } from './key-names.ts';
 
 /** A key that wraps the data keys of messages: AWS KMS, a local file, an RSA pair. */
 export interface WrappingKey {
@@ -54,10 +28,3 @@ export interface UnwrappingKey {
   /** @throws KmsPocError, when the key can't be had */
   open(): Promise<WrappingKey>;
 }
-
-/** A key that is open already. */
-export const openedKey = (key: WrappingKey): UnwrappingKey => ({
-  name: key.name,
-  mayBeNamedBy: (dataKey) => key.isNamedBy(dataKey),
-  open: () => Promise.resolve(key),
-});

@@ -1,15 +1,11 @@
 /** From a key as the user names it to one that may open a message. */
-import {
-  kmsProviderId,
-  localKeyNamespace,
-  rsaKeyNamespace,
-  type UnwrappingKey,
-} from '../envelope/wrapping-key.ts';
+import { kmsProviderId, localKeyNamespace, rsaKeyNamespace } from '../envelope/key-names.ts';
+import type { UnwrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError } from '../errors.ts';
 import { isKeyArn, isSameKmsKey } from '../formats/kms-arn.ts';
+import { openAwsKey, wrapWithAwsKey } from './aws-key.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
-import { openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
 
 /** Touches no file and makes no call before a message's header asks for it. */
 export function unwrappingKey(reference: KeyReference, sources: KeySources): UnwrappingKey {
@@ -29,10 +25,10 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
         name: `the local key ${file}`,
         mayBeNamedBy: ({ providerId }) => providerId === localKeyNamespace,
         open: async () => {
-          const { readLocalKey } = await import('./local-key.ts');
+          const { readLocalKey, wrapWithLocalKey } = await import('./local-key.ts');
           const key = await readLocalKey(file);
           if (key === undefined) throw noLocalKey(file);
-          if (key.othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          if (key.othersCanRead) sources.events.keyExposed(file);
           return wrapWithLocalKey(key);
         },
       };
@@ -51,7 +47,7 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
             file,
             sources.readPassphrase,
           );
-          if (othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          if (othersCanRead) sources.events.keyExposed(file);
           const wrappingKey = rsaWrappingKey(fingerprint, key);
           if (key.type === 'private') return wrappingKey;
           return { ...wrappingKey, onlyWraps: privateKeyMissing(file) };

@@ -4,9 +4,9 @@
  */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { isSameKmsKey } from '../formats/kms-arn.ts';
+import { type AwsKey, openAwsKey, wrapWithAwsKey } from './aws-key.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
-import { type AwsKey, openAwsKey, wrapWithAwsKey, wrapWithLocalKey } from './opened-keys.ts';
 
 export type EncryptionKey =
   | AwsKey
@@ -43,15 +43,15 @@ export async function openEncryptionKey(
     case 'aws':
       return openAwsKey(reference, sources);
     case 'local': {
-      const { makeLocalKey, readLocalKey } = await import('./local-key.ts');
+      const { makeLocalKey, readLocalKey, wrapWithLocalKey } = await import('./local-key.ts');
       const file = reference.file ?? sources.defaultLocalKeyFile;
       const existing = await readLocalKey(file);
       return {
         kind: 'file',
         load: async () => {
           const key = existing ?? (await makeLocalKey(file));
-          if (existing === undefined) sources.onKeyFile(file, 'made');
-          else if (existing.othersCanRead) sources.onKeyFile(file, 'others-can-read');
+          if (existing === undefined) sources.events.keyMade(file);
+          else if (existing.othersCanRead) sources.events.keyExposed(file);
           return wrapWithLocalKey(key);
         },
       };
@@ -66,7 +66,7 @@ export async function openEncryptionKey(
         file,
         sources.readPassphrase,
       );
-      if (othersCanRead) sources.onKeyFile(file, 'others-can-read');
+      if (othersCanRead) sources.events.keyExposed(file);
       return { kind: 'file', load: () => Promise.resolve(rsaWrappingKey(fingerprint, key)) };
     }
   }

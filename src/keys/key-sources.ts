@@ -1,3 +1,4 @@
+import type { Events } from '../events.ts';
 import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';
 
@@ -12,6 +13,5 @@ export interface KeySources {
    * @throws KmsPocError Usage, where nobody can be asked
    */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
-  /** Told of each key file that is made, or that others can read. */
-  readonly onKeyFile: (file: string, event: 'made' | 'others-can-read') => void;
+  readonly events: Events;
 }

@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError, systemCode } from '../errors.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 
@@ -93,6 +94,16 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
     await unlink(temporaryFile).catch(() => undefined);
   }
   return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, othersCanRead: false };
+}
+
+/** Once for each key: its bytes are zeroed, and the wrapping key has a copy of its own. */
+export async function wrapWithLocalKey(key: LocalKey): Promise<WrappingKey> {
+  const { localWrappingKey } = await import('../envelope/local-wrapping-key.ts');
+  // Zeroed by an earlier call, they would encrypt all the same, for anybody to open.
+  if (key.keyBytes.every((byte) => byte === 0)) throw new Error('a local key was used twice');
+  const wrappingKey = localWrappingKey(key.fingerprint, key.keyBytes);
+  key.keyBytes.fill(0);
+  return wrappingKey;
 }
 
 /** A hash of 32 random bytes tells nothing about them. 64 bits are enough to tell keys apart. */

@@ -1,5 +1,6 @@
 /** A multi-Region key in more than one Region: the next one when one is out. */
 import { KmsPocError } from '../errors.ts';
+import type { Events } from '../events.ts';
 import { inRegion } from '../formats/kms-arn.ts';
 import type { DataKeyCalls, Kms } from './kms.ts';
 
@@ -11,13 +12,13 @@ import type { DataKeyCalls, Kms } from './kms.ts';
  * @param first KMS in the keys' own Region
  * @param replicaRegions where they have replicas, in the order to try them
  * @param connect KMS in one of them
- * @param onFallback told why, and the Region, before the first call to it
+ * @param events told why, and the Region, before the first call to it
  */
 export function withFallback(
   first: Kms,
   replicaRegions: readonly string[],
   connect: (region: string) => Promise<Kms>,
-  onFallback: (error: KmsPocError, region: string) => void,
+  events: Pick<Events, 'fallback'>,
 ): Kms {
   const regions = replicaRegions.filter((region) => region !== first.region);
   /** Of the Regions before the one in use: why they were left. */
@@ -42,7 +43,7 @@ export function withFallback(
         // Of calls that fail together only one moves on.
         if (tried === outages.length) {
           outages.push(error);
-          onFallback(error, next);
+          events.fallback(error, next);
         }
       }
     }

@@ -3,7 +3,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
 import { KmsPocError } from '../errors.ts';
-import { callOptions, checkProfile, clientConfig, type KmsOptions, watch } from './kms.ts';
+import { callOptions, checkProfile, clientConfig, type KmsOptions, watch } from './connection.ts';
 import { mapCredentialsError, mapIdentityError, missingRegion } from './errors.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function askIdentity(options: KmsOptions): Promise<string> {
   if (options.profile !== undefined) await checkProfile(options.profile);
   const client = new STSClient(clientConfig(options));
   // The two clients differ in the types of their operations only, and nothing looks at these.
-  watch(client.middlewareStack as unknown as KMSClient['middlewareStack'], options);
+  watch('sts', client.middlewareStack as unknown as KMSClient['middlewareStack'], options);
   const region = await client.config.region().catch((error: unknown) => {
     throw missingRegion(options.region, error);
   });

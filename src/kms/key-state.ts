@@ -1,11 +1,7 @@
 /** What AWS KMS says about a key itself, for `kms-doctor`. */
-import {
-  DescribeKeyCommand,
-  GetKeyRotationStatusCommand,
-  type KeyMetadata,
-} from '@aws-sdk/client-kms';
+import { DescribeKeyCommand, type KeyMetadata } from '@aws-sdk/client-kms';
 
-import { type KmsOptions, openConnection } from './kms.ts';
+import { type KmsOptions, openConnection } from './connection.ts';
 
 export interface KeyState {
   readonly keyArn: string;
@@ -19,18 +15,11 @@ export interface KeyState {
     { readonly primary: string; readonly replicas: readonly string[] } | undefined;
 }
 
-export interface Rotation {
-  readonly isOn: boolean;
-  readonly periodInDays: number | undefined;
-}
-
 export interface KeyStates {
   /** Where it is. */
   readonly region: string;
-  /** @throws KmsPocError, see kms-errors.ts */
+  /** @throws KmsPocError, see errors.ts */
   describe(keyId: string): Promise<KeyState>;
-  /** @throws KmsPocError, see kms-errors.ts */
-  rotation(keyArn: string): Promise<Rotation>;
 }
 
 /** @throws KmsPocError Usage, for a profile or Region that is not there */
@@ -53,17 +42,6 @@ export async function connectKeyStates(options: KmsOptions): Promise<KeyStates> 
           (key?.KeySpec ?? 'SYMMETRIC_DEFAULT') === 'SYMMETRIC_DEFAULT',
         multiRegion: multiRegionOf(key),
       };
-    },
-    async rotation(keyArn) {
-      const { KeyRotationEnabled, RotationPeriodInDays } = await send(
-        'look up',
-        { KeyId: keyArn },
-        async (call) => ({
-          ...(await client.send(new GetKeyRotationStatusCommand({ KeyId: keyArn }), call)),
-          KeyId: keyArn,
-        }),
-      );
-      return { isOn: KeyRotationEnabled === true, periodInDays: RotationPeriodInDays };
     },
   };
 }

@@ -1,8 +1,9 @@
 /** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
 import { KmsPocError, usageError } from '../errors.ts';
-import { readCiphertext } from '../formats/base64.ts';
+import { exactBase64 } from '../formats/base64.ts';
 import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
 import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
+import { decodeCiphertext } from './ciphertext-input.ts';
 
 export interface Users {
   /** For the lines that name none. */
@@ -75,7 +76,7 @@ export async function ciphertextOf(
   const bytes =
     exactBase64(ciphertext) ??
     // As people really paste it, or wrong: this says what.
-    asBuffer(await collectAll((await readCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
+    asBuffer(await collectAll((await decodeCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
   if (bytes.length === 0) {
     throw new KmsPocError('NotCiphertext', 'The ciphertext of this line is empty.');
   }
@@ -90,12 +91,6 @@ export function refuseFields(object: ObjectText, names: readonly string[]): void
     `This line has the field ${found} already.`,
     'That is where the result goes: take it out, or give it another name.',
   );
-}
-
-/** @returns undefined for what is not base64 as it is written: on one line, padded */
-function exactBase64(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 /**

@@ -5,26 +5,9 @@
  * A line that fails by its own fault (status 2 or 3) becomes an error in its place. What would fail
  * the next lines too (the service, the permission, the disk) ends the run.
  */
-import {
-  cachedDataKeys,
-  cachedUnwrapping,
-  type DataKeyLimits,
-  dataKeyLimits,
-} from '../envelope/data-key-cache.ts';
-import { decryptMessage, requireUser } from '../envelope/decrypt.ts';
-import { encryptionMaterials } from '../envelope/encrypt.ts';
-import { parseHeader } from '../envelope/header.ts';
+import type { DataKeyLimits } from '../envelope/data-key-cache.ts';
 import { mebibyte } from '../envelope/limits.ts';
-import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
 import { type ExitStatus, exitStatus, isErrorCode, KmsPocError, usageError } from '../errors.ts';
-import {
-  asBuffer,
-  type ByteStream,
-  collectAll,
-  decodeUtf8,
-  streamOf,
-} from '../streams/byte-stream.ts';
-import { formatOf } from '../formats/ciphertext-format.ts';
 import {
   type Line,
   type ObjectText,
@@ -33,8 +16,17 @@ import {
   replaceField,
   withoutFields,
 } from '../formats/json-lines.ts';
-import { unwrappingKey } from '../keys/decryption-keys.ts';
-import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
+import type { EncryptionKeys } from '../keys/encryption-keys.ts';
+import type { KeyReference } from '../keys/key-reference.ts';
+import type { KeySources } from '../keys/key-sources.ts';
+import {
+  asBuffer,
+  type ByteStream,
+  collectAll,
+  decodeUtf8,
+  streamOf,
+} from '../streams/byte-stream.ts';
+import { inOrder } from '../streams/in-order.ts';
 import {
   ciphertextOf,
   errorLine,
@@ -43,10 +35,9 @@ import {
   userOf,
   type Users,
 } from './batch-lines.ts';
-import { decryptByKms, type DecryptRequest } from './decrypt.ts';
-import { collectKmsBlob } from './ciphertext-input.ts';
-import { inOrder } from '../streams/in-order.ts';
-import { type Move, moveOrOpenBlob, otherMessage } from './reencrypt.ts';
+import { identify } from './ciphertext-input.ts';
+import { type Move, reencrypt, type Ways } from './reencrypt.ts';
+import { wholeDecrypter, wholeEncrypter } from './whole-messages.ts';
 
 /** A line, without its line break, is held in memory whole, several times over. */
 const maxPlaintextLineBytes = 16 * mebibyte;
@@ -71,8 +62,8 @@ export interface Batch {
 /**
  * @param keys each of them can open the messages; loaded when there is the first one
  */
-export function encryptBatch(options: BatchOptions & { readonly keys: EncryptionKeys }): Batch {
-  const encrypt = messageEncrypter(options.keys, options.limits);
+export function encryptBatch(options: BatchOptions, keys: EncryptionKeys): Batch {
+  const encrypt = wholeEncrypter(keys, options.limits);
   return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, async (object) => {
     const user = userOf(object, options);
     const { field, plaintext } = plaintextOf(object);
@@ -82,19 +73,18 @@ export function encryptBatch(options: BatchOptions & { readonly keys: Encryption
   });
 }
 
-type OpenOptions = Pick<DecryptRequest, 'keys' | 'sources' | 'onOtherKey'>;
-
-export function decryptBatch(options: BatchOptions & OpenOptions): Batch {
-  const openMessage = messageOpener(options, options.limits);
-  const openBlob = async (user: string, ciphertext: Buffer): Promise<Uint8Array> =>
-    collectAll((await decryptByKms({ ...options, user }, streamOf(ciphertext))).plaintext);
+/** @param keys the keys that may be used, and no others, in the order to try them */
+export function decryptBatch(
+  options: BatchOptions,
+  keys: readonly KeyReference[],
+  sources: KeySources,
+): Batch {
+  const decrypt = wholeDecrypter(keys, sources, options.limits);
   return runBatch(options, { maxLineBytes: maxCiphertextLineBytes }, async (object) => {
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
     refuseFields(object, ['message', 'messageBase64']);
-    const plaintext = await (formatOf(ciphertext) === 'kms'
-      ? openBlob(user, ciphertext)
-      : openMessage(user, ciphertext));
+    const plaintext = await decrypt(user, ciphertext);
     const text = decodeUtf8(plaintext);
     return text === undefined
       ? replaceField(object, field, 'messageBase64', asBuffer(plaintext).toString('base64'))
@@ -108,42 +98,42 @@ export function decryptBatch(options: BatchOptions & OpenOptions): Batch {
  *
  * @param options.prove whether each new ciphertext is opened before it comes out
  */
-export function reencryptBatch(options: BatchOptions & Move & { readonly prove: boolean }): Batch {
-  const { oldKeys, newKeys, encryptionKeys, decryptor: sources, prove, limits } = options;
-  const onOtherKey = (): void => undefined; // what a message is moved for
-  const open = messageOpener({ keys: oldKeys, sources, onOtherKey }, limits);
-  const encrypt = messageEncrypter(encryptionKeys, limits);
-  const proofOf = messageOpener({ keys: [...newKeys, ...oldKeys], sources, onOtherKey }, limits);
-
-  const reencrypt = async (user: string, ciphertext: Buffer): Promise<string> => {
-    let plaintext: Uint8Array;
-    if (formatOf(ciphertext) === 'kms') {
-      const opened = await moveOrOpenBlob(
-        options,
-        user,
-        await collectKmsBlob(streamOf(ciphertext)),
-      );
-      if ('prove' in opened) {
-        if (prove) await opened.prove(opened.blob);
-        return opened.blob.toString('base64');
-      }
-      ({ plaintext } = opened);
-    } else {
-      plaintext = await open(user, ciphertext);
-    }
-    const encrypted = await encrypt(user, plaintext);
-    if (prove && !asBuffer(plaintext).equals(await proofOf(user, encrypted))) throw otherMessage();
-    return encrypted.toString('base64');
-  };
+export function reencryptBatch(
+  options: BatchOptions & { readonly prove: boolean },
+  move: Move,
+): Batch {
+  const ways = wholeWays(move, options.limits);
   const rules = { maxLineBytes: maxCiphertextLineBytes, failedLineIsKept: true };
   return runBatch(options, rules, async (object) => {
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
-    const value = await reencrypt(user, ciphertext);
+    const found = await identify(streamOf(ciphertext));
+    const reencrypted = await reencrypt(move, ways, user, found);
+    const bytes = await collectAll(reencrypted.ciphertext);
+    if (options.prove) await reencrypted.prove(streamOf(bytes));
+    const value = asBuffer(bytes).toString('base64');
     return hasOurError(object)
       ? withoutFields(object, ['ciphertext', 'error'], { name: 'ciphertext', value })
       : replaceField(object, field, 'ciphertext', value);
   });
+}
+
+function wholeWays(
+  { oldKeys, newKeys, encryptionKeys, decryptor }: Move,
+  limits?: DataKeyLimits,
+): Ways<{ ciphertext: ByteStream }> {
+  const open = wholeDecrypter(oldKeys, decryptor, limits);
+  const encrypt = wholeEncrypter(encryptionKeys, limits);
+  const reopen = wholeDecrypter([...newKeys, ...oldKeys], decryptor, limits);
+  const collected = async (stream: ByteStream): Promise<Buffer> =>
+    asBuffer(await collectAll(stream));
+  return {
+    open: async (user, { ciphertext }) => streamOf(await open(user, await collected(ciphertext))),
+    encrypt: async (user, plaintext) => ({
+      ciphertext: streamOf(await encrypt(user, await collected(plaintext))),
+    }),
+    reopen: async (user, written) => streamOf(await reopen(user, await collected(written))),
+  };
 }
 
 /** Whether the line failed in a run before: its error would contradict the new ciphertext. */
@@ -153,53 +143,6 @@ const hasOurError = ({ value: { error } }: ObjectText): boolean =>
   'code' in error &&
   'message' in error &&
   isErrorCode(error.code);
-
-/** Encrypts messages that are in memory whole, under data keys that serve many of a user. */
-function messageEncrypter(
-  keys: EncryptionKeys,
-  limits = dataKeyLimits,
-): (user: string, plaintext: Uint8Array) => Promise<Buffer> {
-  const dataKeys = once(async () =>
-    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
-  );
-  return async (user, plaintext) => {
-    const dataKeyFor = await dataKeys();
-    return encryptWhole(await dataKeyFor(user, plaintext.length), plaintext);
-  };
-}
-
-/** Opens AWS Encryption SDK messages that are in memory whole. */
-function messageOpener(
-  { keys, sources, onOtherKey }: OpenOptions,
-  limits = dataKeyLimits,
-): (user: string, ciphertext: Buffer) => Promise<Uint8Array> {
-  // Opened once for all lines: a key's file need not be read, nor its passphrase asked, again.
-  const unwrappingKeys = keys.map((reference) => {
-    const key = unwrappingKey(reference, sources);
-    return { ...key, open: once(() => key.open()) };
-  });
-  const materialsFor = cachedUnwrapping(unwrappingKeys, onOtherKey, limits);
-  return async (user, ciphertext) => {
-    const header = parseHeader(ciphertext);
-    if (header !== undefined && isPlainFramed(header)) {
-      requireUser(header.encryptionContext, user);
-      const plaintext = decryptWhole(header, await materialsFor(header), ciphertext);
-      if (plaintext !== undefined) return plaintext;
-    }
-    // Signed, of another layout, or not sound: then this says what it is.
-    return collectAll(
-      decryptMessage({
-        keys: unwrappingKeys,
-        user,
-        ciphertext: streamOf(ciphertext),
-        outputHeldUntilEnd: true,
-        onOpened: ({ key, isFirst, failures }) => {
-          if (!isFirst) onOtherKey(key.name, failures);
-        },
-      }),
-    );
-  };
-}
 
 interface LineRules {
   readonly maxLineBytes: number;
@@ -259,9 +202,3 @@ const notAnObject = (number: number): KmsPocError =>
     `Line ${number} is not a JSON object.`,
     'Each line holds one, in UTF-8, with "user" and "message", or "ciphertext" to decrypt.',
   );
-
-/** Calls once, at the first need; all get the same answer, or the same error. */
-function once<Result>(action: () => Promise<Result>): () => Promise<Result> {
-  let result: Promise<Result> | undefined;
-  return () => (result ??= action());
-}

@@ -1,81 +1,139 @@
-/** A ciphertext as it was found in the input: which of the published formats it has. */
-import { exitStatus, KmsPocError } from '../errors.ts';
-import { readCiphertext } from '../formats/base64.ts';
-import { type ByteStream, peek } from '../streams/byte-stream.ts';
+/**
+ * A ciphertext as it was found in the input: bytes, base64 as it really gets pasted, or the JSON that
+ * AWS and this program print; and which of the published formats it has.
+ */
+import { KmsPocError } from '../errors.ts';
+import { decodeBase64 } from '../formats/base64.ts';
 import {
   type CiphertextFormat,
   formatOf,
   formatPrefixBytes,
 } from '../formats/ciphertext-format.ts';
+import {
+  asBuffer,
+  type ByteStream,
+  collect,
+  peek,
+  streamOf,
+  withoutByteOrderMark,
+} from '../streams/byte-stream.ts';
 
 export interface FoundCiphertext {
   readonly format: CiphertextFormat;
-  /** Bytes, whatever they came as. */
   readonly ciphertext: ByteStream;
-  /** Characters of base64 read so far; undefined where it came as bytes. */
-  readonly base64Characters: () => number | undefined;
 }
 
 /**
  * @param input bytes, base64 or JSON
  * @throws KmsPocError NotCiphertext
  */
-export async function findCiphertext(input: ByteStream): Promise<FoundCiphertext> {
-  const { bytes, base64Characters } = await readCiphertext(input);
+export async function findCiphertext(
+  input: ByteStream,
+): Promise<FoundCiphertext & { readonly cameAsBytes: boolean }> {
+  const { bytes, cameAsBytes } = await decodeCiphertext(input);
+  return { ...(await identify(bytes)), cameAsBytes };
+}
+
+/** @throws KmsPocError NotCiphertext */
+export async function identify(bytes: ByteStream): Promise<FoundCiphertext> {
+  const { start, whole } = await peek(bytes, formatPrefixBytes);
+  if (start.length === 0) {
+    throw new KmsPocError('NotCiphertext', 'There is no encrypted message: the input is empty.');
+  }
+  const format = formatOf(start);
+  if (format === undefined) {
+    throw new KmsPocError(
+      'NotCiphertext',
+      'This is not an encrypted message, or its beginning is damaged.',
+      'Copy all of it, as kms-encrypt printed it.',
+    );
+  }
+  return { format, ciphertext: whole };
+}
+
+/**
+ * Tells bytes, base64 and JSON apart by how they begin. An empty input gives no bytes.
+ *
+ * @throws KmsPocError NotCiphertext, as the bytes are read too
+ */
+export async function decodeCiphertext(
+  input: ByteStream,
+): Promise<{ readonly bytes: ByteStream; readonly cameAsBytes: boolean }> {
+  const { start, whole } = await peek(input, 512);
+  if (isUtf16(start)) {
+    throw new KmsPocError(
+      'NotCiphertext',
+      'This is text in UTF-16, not an encrypted message.',
+      'PowerShell writes that with >: save it as UTF-8 or ASCII, or use --out FILE when encrypting.',
+    );
+  }
+  if (!isText(start)) return { bytes: whole, cameAsBytes: true };
+  const isJson = /^\s*\{/.test(asBuffer(withoutByteOrderMark(start)).toString('latin1'));
+  const base64 = isJson ? streamOf(await ciphertextInJson(whole)) : whole;
+  return { bytes: decodeBase64(base64), cameAsBytes: false };
+}
+
+/** By the mark at its beginning. No ciphertext begins like that: KMS blobs begin with 01. */
+const isUtf16 = ([first, second]: Uint8Array): boolean =>
+  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+
+/** A ciphertext in bytes has some that no text has. A curly quote is text, to be refused by name. */
+function isText(start: Uint8Array): boolean {
   try {
-    const { start, whole } = await peek(bytes, formatPrefixBytes);
-    if (start.length === 0) {
-      throw new KmsPocError('NotCiphertext', 'There is no encrypted message: the input is empty.');
-    }
-    const format = formatOf(start);
-    if (format === undefined) {
-      throw new KmsPocError(
-        'NotCiphertext',
-        'This is not an encrypted message, or its beginning is damaged.',
-        'Copy all of it, as kms-encrypt printed it.',
-      );
-    }
-    return { format, ciphertext: whole, base64Characters };
-  } catch (error) {
-    throw asCutPaste(error, base64Characters());
+    // As a stream: its last character may be cut.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
+    return !/[\0-\x08\x0e-\x1f\x7f]/.test(text);
+  } catch {
+    return false;
   }
 }
 
-/** What KMS `Decrypt` takes: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html */
-const maxKmsCiphertextBytes = 6144;
+/** JSON is collected whole; base64 and bytes are not. */
+const maxJsonBytes = 64 * 2 ** 20;
 
 /**
- * All of a ciphertext that is taken for a KMS blob: what is wrong with it comes before what is
- * wrong with the keys.
- *
- * @throws KmsPocError NotCiphertext: it is too long for one
+ * `aws kms encrypt` prints `{"CiphertextBlob": …}`, `kms-encrypt --json` prints
+ * `{"ciphertext": …}`.
  */
-export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
-  // No further than that: the input may be a device without an end.
-  const { start } = await peek(ciphertext, maxKmsCiphertextBytes + 1);
-  if (start.length <= maxKmsCiphertextBytes) return Buffer.from(start);
-  throw new KmsPocError(
+async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
+  const { bytes } = await collect(input, maxJsonBytes);
+  if (bytes === undefined) throw notInJson('it begins as JSON does, and is longer than 64 MiB');
+  const json = asBuffer(withoutByteOrderMark(bytes));
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json.toString('utf8'));
+  } catch (cause) {
+    if (isJsonLines(json)) {
+      throw new KmsPocError(
+        'NotCiphertext',
+        'This is a batch, with a message on each line.',
+        'Use --batch for it.',
+      );
+    }
+    throw notInJson('it begins as JSON does, but is not whole', { cause });
+  }
+  const { CiphertextBlob, ciphertext } = parsed as Record<string, unknown>;
+  const found = CiphertextBlob ?? ciphertext;
+  if (typeof found !== 'string') {
+    throw notInJson('it is JSON without the field CiphertextBlob or ciphertext');
+  }
+  return Buffer.from(found, 'utf8');
+}
+
+/** Whether what is no JSON as a whole begins with a line that is. */
+function isJsonLines(text: Buffer): boolean {
+  try {
+    JSON.parse(text.subarray(0, Math.max(0, text.indexOf(0x0a))).toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const notInJson = (why: string, options?: ErrorOptions): KmsPocError =>
+  new KmsPocError(
     'NotCiphertext',
-    'This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and it is longer than any of AWS KMS.',
+    `This is not an encrypted message: ${why}.`,
     'Copy all of it, as kms-encrypt printed it.',
+    options,
   );
-}
-
-/**
- * The lengths at which a terminal cuts a pasted line that is read in its own line mode: on Linux
- * and on macOS.
- */
-const cutPasteCharacters = [4095, 1024];
-
-/** @returns the error, with the likely reason where a terminal cut the paste on its way here */
-export function asCutPaste(error: unknown, base64Characters: number | undefined): unknown {
-  if (!(error instanceof KmsPocError) || error.status !== exitStatus.undecryptable) return error;
-  if (base64Characters === undefined || !cutPasteCharacters.includes(base64Characters))
-    return error;
-  return new KmsPocError(
-    'NotCiphertext',
-    `This message is not complete: it has ${base64Characters} characters, which is where a terminal cuts a pasted line.`,
-    'Paste it at the prompt of kms-decrypt, or put it in a file: --in FILE.',
-    { cause: error },
-  );
-}

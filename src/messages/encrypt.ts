@@ -1,5 +1,5 @@
 /**
- * What `kms-encrypt` does: a plaintext and a key in, a ciphertext out.
+ * From a plaintext and the keys that may open it to a ciphertext.
  */
 import { type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
 import type { CiphertextFormat } from '../formats/ciphertext-format.ts';

@@ -1,7 +1,8 @@
-/** What `kms-decrypt --inspect` does: a ciphertext in, a description of it out. */
+/** From a ciphertext to a description of it, without a key. */
 import type { MessageInspection } from '../envelope/inspect.ts';
 import type { ByteStream } from '../streams/byte-stream.ts';
-import { asCutPaste, collectKmsBlob, findCiphertext } from './ciphertext-input.ts';
+import { findCiphertext } from './ciphertext-input.ts';
+import { collectKmsBlob } from './kms-blob.ts';
 
 /**
  * What is taken for a blob of AWS KMS. AWS doesn't publish the format: its length is all that can
@@ -23,14 +24,10 @@ export type Inspection = BlobInspection | MessageInspection;
  * @throws KmsPocError
  */
 export async function inspect(input: ByteStream): Promise<Inspection> {
-  const { format, ciphertext, base64Characters } = await findCiphertext(input);
-  try {
-    if (format === 'kms') {
-      return { format, bytes: (await collectKmsBlob(ciphertext)).length, verified: false };
-    }
-    const { inspectMessage } = await import('../envelope/inspect.ts');
-    return await inspectMessage(ciphertext);
-  } catch (error) {
-    throw asCutPaste(error, base64Characters());
+  const { format, ciphertext } = await findCiphertext(input);
+  if (format === 'kms') {
+    return { format, bytes: (await collectKmsBlob(ciphertext)).length, verified: false };
   }
+  const { inspectMessage } = await import('../envelope/inspect.ts');
+  return inspectMessage(ciphertext);
 }

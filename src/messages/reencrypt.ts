@@ -1,18 +1,19 @@
 /**
- * What `kms-reencrypt` does: a ciphertext in, a ciphertext of the same message under another key
- * out. Nothing but ciphertext touches the disk.
+ * From a ciphertext to one of the same message under another key. Nothing but ciphertext touches the
+ * disk.
  */
 import { createHash, type Hash } from 'node:crypto';
 
 import { KmsPocError } from '../errors.ts';
-import { type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
 import type { EncryptionKeys } from '../keys/encryption-keys.ts';
+import { openAwsKey } from '../keys/aws-key.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import { openAwsKey } from '../keys/opened-keys.ts';
-import { decrypt, decryptFound, tryKmsKeys } from './decrypt.ts';
+import { type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
+import { findCiphertext, type FoundCiphertext } from './ciphertext-input.ts';
+import { decrypt, decryptFound } from './decrypt.ts';
 import { encrypt, type Encrypted } from './encrypt.ts';
-import { asCutPaste, collectKmsBlob, findCiphertext } from './ciphertext-input.ts';
+import { collectKmsBlob, tryKmsKeys } from './kms-blob.ts';
 
 /** From which keys to which, with whose credentials. */
 export interface Move {
@@ -28,17 +29,20 @@ export interface Move {
   readonly mover: KeySources;
 }
 
-export interface ReencryptRequest extends Move {
-  readonly user: string;
-  /** Bytes, base64 or JSON. */
-  readonly input: ByteStream;
-  /** Whether nobody uses any of the new ciphertext before all of it is there. */
-  readonly outputHeldUntilEnd: boolean;
+/** A new ciphertext, and what is known of it. */
+interface New {
+  readonly ciphertext: ByteStream;
 }
 
-export interface Reencrypted extends Encrypted {
-  /** Whether the old ciphertext came as bytes, not as base64. */
-  readonly cameAsBytes: boolean;
+/** How messages are opened and encrypted where KMS doesn't move them itself. */
+export interface Ways<Encrypted extends New> {
+  readonly open: (user: string, found: FoundCiphertext) => Promise<ByteStream>;
+  readonly encrypt: (user: string, plaintext: ByteStream) => Promise<Encrypted>;
+  /** Opens what was encrypted, with the new keys before the old ones. */
+  readonly reopen: (user: string, written: ByteStream) => Promise<ByteStream>;
+}
+
+export interface Proof {
   /**
    * Opens the new ciphertext, before the old one is given up for it.
    *
@@ -48,64 +52,50 @@ export interface Reencrypted extends Encrypted {
   readonly prove: (written: ByteStream) => Promise<void>;
 }
 
-/** @throws KmsPocError */
-export async function reencrypt(request: ReencryptRequest): Promise<Reencrypted> {
-  const { user, input, oldKeys, newKeys, encryptionKeys, decryptor, outputHeldUntilEnd } = request;
-  const found = await findCiphertext(input);
-  const cameAsBytes = found.base64Characters() === undefined;
-  let plaintext: ByteStream;
-  if (found.format === 'kms') {
-    let opened: MovedBlob | OpenedBlob;
-    try {
-      opened = await moveOrOpenBlob(request, user, await collectKmsBlob(found.ciphertext));
-    } catch (error) {
-      throw asCutPaste(error, found.base64Characters());
-    }
-    if ('prove' in opened) {
-      const { blob, keyArn, prove } = opened;
-      return {
-        ...{ ciphertext: streamOf(blob), format: 'kms', key: keyArn, cameAsBytes },
-        prove: async (written) =>
-          prove(await collectKmsBlob((await findCiphertext(written)).ciphertext)),
-      };
-    }
-    plaintext = streamOf(opened.plaintext);
-  } else {
-    const old = { user, keys: oldKeys, sources: decryptor, outputHeldUntilEnd, onOtherKey: ignore };
-    ({ plaintext } = await decryptFound(old, found));
-  }
-
-  // A new key may be made for it, and is not for a message that doesn't open.
-  const { whole } = await peek(plaintext, 1);
-  const digest = createHash('sha256');
-  const encrypted = await encrypt(user, encryptionKeys, hashed(whole, digest));
+/**
+ * For one message of any size.
+ *
+ * @param outputHeldUntilEnd whether nobody uses any of the new ciphertext before all of it is there
+ */
+export function streamedWays(move: Move, outputHeldUntilEnd: boolean): Ways<Encrypted> {
+  const { oldKeys, newKeys, encryptionKeys, decryptor: sources } = move;
   return {
-    ...encrypted,
-    cameAsBytes,
-    prove: async (written) => {
-      const proof = createHash('sha256');
-      const decrypted = await decrypt({
-        ...{ user, keys: [...newKeys, ...oldKeys], sources: decryptor, onOtherKey: ignore },
-        ...{ input: written, outputHeldUntilEnd: true },
-      });
-      for await (const bytes of decrypted.plaintext) proof.update(bytes);
-      if (!proof.digest().equals(digest.digest())) throw otherMessage();
+    open: async (user, found) =>
+      (await decryptFound({ user, keys: oldKeys, sources, outputHeldUntilEnd }, found)).plaintext,
+    encrypt: (user, plaintext) => encrypt(user, encryptionKeys, plaintext),
+    reopen: async (user, written) => {
+      const keys = [...newKeys, ...oldKeys];
+      const decrypted = await decrypt({ user, keys, sources, outputHeldUntilEnd: true }, written);
+      return decrypted.plaintext;
     },
   };
 }
 
-interface OpenedBlob {
-  readonly plaintext: Uint8Array;
-}
+/** @throws KmsPocError */
+export async function reencrypt<Result extends New>(
+  move: Move,
+  { open, encrypt, reopen }: Ways<Result>,
+  user: string,
+  found: FoundCiphertext,
+): Promise<(Result | Encrypted) & Proof> {
+  const opened =
+    found.format === 'kms'
+      ? await moveOrOpenBlob(move, user, await collectKmsBlob(found.ciphertext))
+      : { plaintext: await open(user, found) };
+  if ('moved' in opened) return opened.moved;
 
-interface MovedBlob {
-  readonly blob: Buffer;
-  readonly keyArn: string;
-  /**
-   * Has KMS open a blob with the new key, for the user, and encrypt it there once more: the proof
-   * that KMS can give without giving the plaintext.
-   */
-  readonly prove: (blob: Buffer) => Promise<void>;
+  // A new key may be made for it, and is not for a message that doesn't open.
+  const { whole } = await peek(opened.plaintext, 1);
+  const digest = createHash('sha256');
+  const encrypted = await encrypt(user, hashed(whole, digest));
+  return {
+    ...encrypted,
+    prove: async (written) => {
+      const proof = createHash('sha256');
+      for await (const bytes of await reopen(user, written)) proof.update(bytes);
+      if (!proof.digest().equals(digest.digest())) throw otherMessage();
+    },
+  };
 }
 
 /**
@@ -114,11 +104,11 @@ interface MovedBlob {
  *
  * @throws KmsPocError
  */
-export function moveOrOpenBlob(
+function moveOrOpenBlob(
   { oldKeys, newKeys, decryptor, mover }: Move,
   user: string,
   blob: Buffer,
-): Promise<MovedBlob | OpenedBlob> {
+): Promise<{ readonly moved: Encrypted & Proof } | { readonly plaintext: ByteStream }> {
   const [newKey, ...others] = newKeys;
   return tryKmsKeys(oldKeys, async (oldKey) => {
     if (newKey.kind === 'aws' && others.length === 0) {
@@ -126,23 +116,26 @@ export function moveOrOpenBlob(
       const to = await openAwsKey(newKey, mover);
       if (kms.region === to.kms.region) {
         const moved = await kms.reEncrypt(keyId, user, blob.toString('base64'), to.keyId);
-        const prove = async (newBlob: Buffer): Promise<void> => {
-          await kms.reEncrypt(to.keyId, user, newBlob.toString('base64'), to.keyId);
-        };
         return {
-          blob: Buffer.from(moved.ciphertextBase64, 'base64'),
-          keyArn: moved.keyArn,
-          prove,
+          moved: {
+            ciphertext: streamOf(Buffer.from(moved.ciphertextBase64, 'base64')),
+            format: 'kms',
+            key: moved.keyArn,
+            // KMS opens it with the new key, for the user, and encrypts it there once more: the
+            // proof that it can give without giving the plaintext.
+            prove: async (written) => {
+              const newBlob = await collectKmsBlob((await findCiphertext(written)).ciphertext);
+              await kms.reEncrypt(to.keyId, user, newBlob.toString('base64'), to.keyId);
+            },
+          },
         };
       }
     }
     const { keyId, kms } = await openAwsKey(oldKey, decryptor);
-    return { plaintext: (await kms.decrypt(keyId, user, blob.toString('base64'))).plaintext };
+    const { plaintext } = await kms.decrypt(keyId, user, blob.toString('base64'));
+    return { plaintext: streamOf(plaintext) };
   });
 }
-
-/** That it was not the first key is what a message is moved for. */
-const ignore = (): void => undefined;
 
 async function* hashed(plaintext: ByteStream, digest: Hash): AsyncGenerator<Uint8Array> {
   for await (const bytes of plaintext) {
@@ -151,7 +144,7 @@ async function* hashed(plaintext: ByteStream, digest: Hash): AsyncGenerator<Uint
   }
 }
 
-export const otherMessage = (): KmsPocError =>
+const otherMessage = (): KmsPocError =>
   new KmsPocError(
     'Unexpected',
     'The new ciphertext opens, but not to the same message.',

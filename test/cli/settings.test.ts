@@ -7,7 +7,13 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Arguments } from '../../src/cli/arguments.ts';
-import { checkUser, loadSettings, type Role, type Settings } from '../../src/cli/settings.ts';
+import {
+  checkUser,
+  loadSettings,
+  type Role,
+  type Settings,
+  titleOf,
+} from '../../src/cli/settings.ts';
 import { KmsPocError } from '../../src/errors.ts';
 import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
@@ -91,9 +97,11 @@ describe('an option, else the environment, else the settings file', () => {
       { ...noArguments, envFile: file, region: 'eu-central-1' },
       { AWS_PROFILE: 'p' },
     );
-    assert.equal(settings.keyId?.source, `KEY_ID in ${file}`);
-    assert.equal(settings.profile?.source, 'AWS_PROFILE');
-    assert.equal(settings.region?.source, '--region');
+    assert.deepEqual(settings.keyId?.origin, { file });
+    assert.equal(settings.profile?.origin, 'environment');
+    assert.deepEqual(settings.region?.origin, { option: '--region' });
+    const titles = [settings.keyId, settings.profile, settings.region].map((each) => titleOf(each));
+    assert.deepEqual(titles, [`KEY_ID in ${file}`, 'AWS_PROFILE', '--region']);
   });
 
   test('AWS_DEFAULT_REGION, as other AWS tools read it, comes last and from no file', () => {
@@ -108,8 +116,8 @@ describe('an option, else the environment, else the settings file', () => {
 });
 
 describe('users', () => {
-  const usersOf = (USERS: string | undefined): Settings['users'] =>
-    load({ environment: { USERS } }).users;
+  const usersOf = (USERS: string | undefined): readonly string[] | '*' =>
+    load({ environment: { USERS } }).users();
 
   test('alice and bob, unless USERS says otherwise', () => {
     assert.deepEqual(usersOf(undefined), ['alice', 'bob']);
@@ -117,7 +125,7 @@ describe('users', () => {
     assert.deepEqual(usersOf('carol'), ['carol']);
     assert.deepEqual(usersOf(' carol , d.e_f@g-h , carol, '), ['carol', 'd.e_f@g-h']);
     assert.equal(usersOf('*'), '*');
-    assert.deepEqual(load({ file: { USERS: 'erin' } }).users, ['erin']);
+    assert.deepEqual(load({ file: { USERS: 'erin' } }).users(), ['erin']);
   });
 
   test('a list that is none', () => {
@@ -183,7 +191,7 @@ describe('a pair of credentials', () => {
 });
 
 describe('an endpoint', () => {
-  const endpointOf = (given: Given): string | undefined => load(given).endpoint?.value;
+  const endpointOf = (given: Given): string | undefined => load(given).endpoint('kms')?.value;
   const at = (host: string): Environment => ({ AWS_ENDPOINT_URL: `http://${host}` });
 
   test('the one for KMS beats the one for all, the environment beats the file', () => {

@@ -61,7 +61,7 @@ let fingerprint: string;
 before(async () => {
   programs = temporaryFolder();
   for (const name of ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt', 'kms-doctor']) {
-    putOnPath(name, `node -- ${join(projectFolder, 'dist', `${name}.js`)}`);
+    putOnPath(name, join(projectFolder, 'dist', `${name}.js`));
   }
   putOnPath('aws', pythonProgram('aws'));
   putOnPath('python3', pythonProgram('python'));

@@ -11,9 +11,9 @@ import {
 import { encryptionMaterials } from '../../src/envelope/encrypt.ts';
 import { type EnvelopeHeader, parseHeader } from '../../src/envelope/header.ts';
 import { decryptWhole, encryptWhole } from '../../src/envelope/whole-message.ts';
-import { openedKey, type UnwrappingKey } from '../../src/envelope/wrapping-key.ts';
+import type { UnwrappingKey } from '../../src/envelope/wrapping-key.ts';
 import { KmsPocError } from '../../src/errors.ts';
-import { encrypt, wrappingKey } from './messages.ts';
+import { encrypt, openedKey, wrappingKey } from './messages.ts';
 
 /** A cache of data keys whose source counts, and answers late as a service does. */
 const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {

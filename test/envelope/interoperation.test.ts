@@ -9,11 +9,11 @@ import { parseHeader } from '../../src/envelope/header.ts';
 import { maxUnverifiedBytes, mebibyte } from '../../src/envelope/limits.ts';
 import { localWrappingKey } from '../../src/envelope/local-wrapping-key.ts';
 import { decryptWhole, encryptWhole } from '../../src/envelope/whole-message.ts';
-import { localKeyNamespace, openedKey } from '../../src/envelope/wrapping-key.ts';
+import { localKeyNamespace } from '../../src/envelope/key-names.ts';
 import { collect } from '../support/bytes.ts';
 import { run } from '../support/command.ts';
 import { pythonProgram } from '../support/python.ts';
-import { assertRefused, decrypt, encrypt } from './messages.ts';
+import { assertRefused, decrypt, encrypt, openedKey } from './messages.ts';
 
 const keyBytes = randomBytes(32);
 const keyName = '3f9a0c11';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { unwrapDataKey } from '../../src/envelope/decrypt.ts';
+import { unwrapDataKey } from '../../src/envelope/unwrap.ts';
 import { parseHeader } from '../../src/envelope/header.ts';
 import { kmsWrappingKey } from '../../src/envelope/kms-wrapping-key.ts';
-import { openedKey } from '../../src/envelope/wrapping-key.ts';
+
 import { KmsPocError } from '../../src/errors.ts';
 import type { DataKeyCalls } from '../../src/kms/kms.ts';
-import { encrypt } from './messages.ts';
+import { encrypt, openedKey } from './messages.ts';
 
 const KeyId = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { openedKey } from '../../src/envelope/wrapping-key.ts';
+
 import { decryptMessage } from '../../src/envelope/decrypt.ts';
 import { encryptionMaterials, encryptMessage } from '../../src/envelope/encrypt.ts';
 import { maxEncryptedDataKeys, mebibyte } from '../../src/envelope/limits.ts';
@@ -14,6 +14,7 @@ import {
   encrypt,
   encryptForeign,
   layoutOf,
+  openedKey,
   wrappingKey,
 } from './messages.ts';
 

@@ -13,8 +13,15 @@ import { decryptMessage, type DecryptMessageOptions } from '../../src/envelope/d
 import { encryptionMaterials, encryptMessage } from '../../src/envelope/encrypt.ts';
 import { parseHeader, type EnvelopeHeader } from '../../src/envelope/header.ts';
 import { localWrappingKey } from '../../src/envelope/local-wrapping-key.ts';
-import { openedKey, type WrappingKey } from '../../src/envelope/wrapping-key.ts';
+import type { UnwrappingKey, WrappingKey } from '../../src/envelope/wrapping-key.ts';
 import { collect, inPieces, outcomeOf, type Outcome } from '../support/bytes.ts';
+
+/** A key that is open already. */
+export const openedKey = (key: WrappingKey): UnwrappingKey => ({
+  name: key.name,
+  mayBeNamedBy: (dataKey) => key.isNamedBy(dataKey),
+  open: () => Promise.resolve(key),
+});
 
 export const wrappingKey = localWrappingKey('3f9a0c11', randomBytes(32));
 

@@ -8,7 +8,7 @@ import {
   type NodeEncryptionMaterial,
 } from '@aws-crypto/material-management-node';
 import { KmsPocError } from '../../src/errors.ts';
-import { openedKey } from '../../src/envelope/wrapping-key.ts';
+
 import { decryptMessage } from '../../src/envelope/decrypt.ts';
 import { encryptionMaterials, encryptMessage } from '../../src/envelope/encrypt.ts';
 import { localWrappingKey } from '../../src/envelope/local-wrapping-key.ts';
@@ -20,6 +20,7 @@ import {
   decrypt,
   encrypt,
   encryptForeign,
+  openedKey,
   wrappingKey,
 } from './messages.ts';
 

@@ -9,14 +9,14 @@ import {
   type NodeEncryptionMaterial,
 } from '@aws-crypto/material-management-node';
 import { KmsPocError } from '../../src/errors.ts';
-import { unwrapDataKey } from '../../src/envelope/decrypt.ts';
+import { unwrapDataKey } from '../../src/envelope/unwrap.ts';
 import { encryptionMaterials } from '../../src/envelope/encrypt.ts';
 import { parseHeader } from '../../src/envelope/header.ts';
 import { defaultFrameLength } from '../../src/envelope/limits.ts';
 import { decryptWhole, encryptWhole, isPlainFramed } from '../../src/envelope/whole-message.ts';
-import { openedKey } from '../../src/envelope/wrapping-key.ts';
+
 import { collect } from '../support/bytes.ts';
-import { decrypt, encrypt, encryptForeign, layoutOf, wrappingKey } from './messages.ts';
+import { decrypt, encrypt, encryptForeign, layoutOf, openedKey, wrappingKey } from './messages.ts';
 
 const newMaterials = (): Promise<NodeEncryptionMaterial> =>
   encryptionMaterials([wrappingKey]).getEncryptionMaterials({

@@ -166,7 +166,7 @@ describe('with KMS out of reach and the RSA private key at hand', () => {
     const opened = await run('kms-decrypt', ['--batch', '-q'], { env: gone(env), stdin: message });
     assertDone(opened, batch);
     assert.deepEqual(opened.stderr.match(/opened with.*/g), [
-      `opened with RSA key ${pair.fingerprint}, which is not the first key.`,
+      `opened with RSA key ${pair.fingerprint}, which is not the first key: AWS KMS in eu-central-1 refused the connection (ECONNREFUSED).`,
     ]);
   });
 

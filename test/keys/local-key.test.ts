@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { KmsPocError } from '../../src/errors.ts';
 import { type LocalKey, makeLocalKey, readLocalKey } from '../../src/keys/local-key.ts';
-import { wrapWithLocalKey } from '../../src/keys/opened-keys.ts';
+import { wrapWithLocalKey } from '../../src/keys/local-key.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
 

@@ -23,6 +23,7 @@ import {
   unknownHostEndpoint,
 } from '../support/fault-proxy.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
+import { noEvents } from '../support/key-sources.ts';
 
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' };
 const message = Buffer.from('this is a secret');
@@ -49,9 +50,8 @@ after(async () => {
 });
 
 function connectTo(endpoint: string): Promise<Kms> {
-  const ignore = (): void => undefined;
   const region = 'eu-central-1';
-  return connectKms({ region, endpoint, credentials, profile: undefined, onRequest: ignore });
+  return connectKms({ region, endpoint, credentials, profile: undefined, events: noEvents });
 }
 
 async function errorOf(pending: Promise<unknown>): Promise<KmsPocError> {

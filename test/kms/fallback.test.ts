@@ -14,6 +14,7 @@ import {
   unknownHostEndpoint,
 } from '../support/fault-proxy.ts';
 import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
+import { noEvents } from '../support/key-sources.ts';
 
 const message = Buffer.from('this is a secret');
 
@@ -41,7 +42,7 @@ const connectTo = (region: string, endpoint: string): Promise<Kms> =>
     endpoint,
     credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
     profile: undefined,
-    onRequest: () => undefined,
+    events: noEvents,
   });
 
 /** KMS in eu-central-1, with eu-west-1 behind it, and a list of what was announced. */
@@ -54,7 +55,11 @@ async function twoRegions(
     await connectTo('eu-central-1', firstEndpoint),
     ['eu-west-1'],
     (region) => connectTo(region, secondEndpoint),
-    ({ message: why }, region) => announced.push([why, region]),
+    {
+      fallback: ({ message: why }, region) => {
+        announced.push([why, region]);
+      },
+    },
   );
   return { kms, announced };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { isAwsHost, isAwsKmsHost } from '../../src/cli/key-sources.ts';
+import { isAwsHost } from '../../src/kms/hosts.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 
 test('which hosts are AWS KMS itself', () => {
@@ -13,7 +13,7 @@ test('which hosts are AWS KMS itself', () => {
     'kms.eusc-de-east-1.amazonaws.eu',
     'vpce-0a1b-2c3d.kms.eu-central-1.vpce.amazonaws.com',
   ]) {
-    assert.ok(isAwsKmsHost(host), host);
+    assert.ok(isAwsHost(host, 'kms'), host);
   }
 });
 
@@ -36,7 +36,7 @@ test("which hosts are not, though some are below AWS's domains", () => {
     'kms.s3-eu-west-1.amazonaws.com',
     'vpce-svc-0a1b.eu-central-1.vpce.amazonaws.com',
   ]) {
-    assert.ok(!isAwsKmsHost(host), host);
+    assert.ok(!isAwsHost(host, 'kms'), host);
   }
 });
 
@@ -47,7 +47,7 @@ test('which hosts are AWS STS itself', () => {
     'vpce-0a1b-2c3d.sts.eu-central-1.vpce.amazonaws.com',
   ]) {
     assert.ok(isAwsHost(host, 'sts'), host);
-    assert.ok(!isAwsKmsHost(host), host);
+    assert.ok(!isAwsHost(host, 'kms'), host);
   }
   assert.ok(!isAwsHost('kms.eu-central-1.amazonaws.com', 'sts'));
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 
 import { layers, sharedFiles } from '../../scripts/fence.js';
@@ -42,4 +42,46 @@ test('nothing stands beside the layers but what the fence lists', () => {
     .filter((entry) => entry.isFile())
     .map(({ name }) => name);
   assert.deepEqual(files, sharedFiles);
+});
+
+/** Every file of src/, with those that it imports, for their types alone too. */
+function imports(): Map<string, string[]> {
+  const source = join(projectFolder, 'src');
+  const files = readdirSync(source, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  return new Map(
+    files.map((file) => {
+      const text = readFileSync(file, 'utf8');
+      const targets = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*\.ts)'/g)].map(
+        ([, target = '']) => relative(source, join(dirname(file), target)),
+      );
+      return [relative(source, file), targets];
+    }),
+  );
+}
+
+test('there is no circle of imports', () => {
+  const graph = imports();
+  assert.ok(graph.size > 50, 'the files were found');
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    assert.ok(!path.includes(file), `a circle: ${[...path, file].join(' → ')}`);
+    if (done.has(file)) return;
+    const targets = graph.get(file);
+    assert.ok(targets, `${file} is imported by ${path.at(-1)}`);
+    for (const target of targets) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+});
+
+/** These are tables, one row after the other. */
+const tables = new Set(['kms/errors.ts']);
+
+test('no file is longer than 250 lines', () => {
+  for (const file of imports().keys()) {
+    const lines = readFileSync(join(projectFolder, 'src', file), 'utf8').split('\n').length - 1;
+    assert.ok(lines <= 250 || tables.has(file), `src/${file} has ${lines} lines`);
+  }
 });

@@ -45,8 +45,7 @@ export function temporaryFolder(): string {
 /** What to start for a program's name: one of the built commands, else any program, as it is. */
 export function commandLine(program: string, args: string[]): { file: string; args: string[] } {
   if (!commands.includes(program)) return { file: program, args };
-  // `--` as in the command's own first lines: without it Node takes --env-file for its own.
-  return { file: process.execPath, args: ['--', join(distFolder, `${program}.js`), ...args] };
+  return { file: join(distFolder, `${program}.js`), args };
 }
 
 /** The environment and folder that a program runs in. */

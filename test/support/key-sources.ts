@@ -1,9 +1,21 @@
 /** Where keys come from, for commands that are called in the test's own process. */
 import { join } from 'node:path';
+import type { Events } from '../../src/events.ts';
 import type { KeySources } from '../../src/keys/key-sources.ts';
 import { connectKms, type Kms } from '../../src/kms/kms.ts';
 import { temporaryFolder } from './command.ts';
 import { refusingEndpoint } from './fault-proxy.ts';
+
+const ignore = (): void => undefined;
+
+/** Nobody listens. */
+export const noEvents: Events = {
+  request: ignore,
+  fallback: ignore,
+  keyMade: ignore,
+  keyExposed: ignore,
+  otherKey: ignore,
+};
 
 /**
  * @param options.endpoint of KMS; without it a call to KMS is refused
@@ -21,10 +33,10 @@ export function testKeySources({
         profile: undefined,
         endpoint,
         credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
-        onRequest: () => undefined,
+        events: noEvents,
       })),
     defaultLocalKeyFile: localKeyFile,
     readPassphrase: () => Promise.reject(new Error('no passphrase was expected')),
-    onKeyFile: () => undefined,
+    events: noEvents,
   };
 }

@@ -1,71 +1,61 @@
 /** `--batch` of the commands: JSON Lines in and out. */
-import process from 'node:process';
-
+import type { ExitStatus } from '../../errors.ts';
+import { openEncryptionKeys } from '../../keys/encryption-keys.ts';
 import { type Batch, decryptBatch, encryptBatch, reencryptBatch } from '../../messages/batch.ts';
 import type { ByteStream } from '../../streams/byte-stream.ts';
-import { openEncryptionKeys } from '../../keys/encryption-keys.ts';
 import type { Arguments } from '../arguments.ts';
-import { prepareMove } from '../move.ts';
-import { checkBatchArguments, prepareBatch, prepareKeys, type Streams } from '../keys.ts';
+import { prepareKeys, prepareMove } from '../keys.ts';
+import { checkBatchArguments, openBatch, type Streams } from '../payload/streams.ts';
 import { checkUser, type Settings } from '../settings.ts';
-import type { Voice } from '../terminal/notices.ts';
+import type { Notices } from '../terminal/notices.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
+import type { Command } from './command.ts';
 
-export async function encryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
+export const encryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
-  const streams = await prepareBatch(args);
+  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', notices);
+  const streams = await openBatch(args);
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
-  await runBatch(
-    encryptBatch({ ...(await optionsOf(args, settings, streams)), keys }),
-    streams,
-    voice,
-  );
-}
+  const options = await optionsOf(args, settings, streams);
+  return runBatch(encryptBatch(options, keys), streams, notices);
+};
 
-export async function decryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
+export const decryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { settings, key, backupKeys, oldKeys, sources } = prepareKeys(args, 'DECRYPTOR', voice);
-  const streams = await prepareBatch(args);
-  const batch = decryptBatch({
-    ...(await optionsOf(args, settings, streams)),
-    keys: [key, ...backupKeys, ...oldKeys],
-    sources,
-    onOtherKey: (name) => {
-      voice.warn(`some lines were opened with ${name}, which is not the first key.`);
-    },
-  });
-  await runBatch(batch, streams, voice);
-}
+  const { settings, allKeys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
+  const streams = await openBatch(args);
+  const options = await optionsOf(args, settings, streams);
+  return runBatch(decryptBatch(options, allKeys, sources), streams, notices);
+};
 
-export async function reencryptBatchCommand(args: Arguments, voice: Voice): Promise<void> {
+export const reencryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const keys = prepareKeys(args, 'DECRYPTOR', voice);
-  const openMove = prepareMove(keys, voice);
-  const streams = await prepareBatch(args, { inPlace: true });
+  const { settings, openMove } = prepareMove(args, notices);
+  const streams = await openBatch(args, { inPlace: true });
   const move = await openMove();
-  const options = await optionsOf(args, keys.settings, streams);
-  const batch = reencryptBatch({ ...options, ...move, prove: streams.output.replacesFile });
-  await runBatch(batch, streams, voice);
-}
+  const options = await optionsOf(args, settings, streams);
+  const prove = streams.output.replacesFile;
+  return runBatch(reencryptBatch({ ...options, prove }, move), streams, notices);
+};
 
-const optionsOf = async (args: Arguments, { users }: Settings, { input }: Streams) => ({
-  input: await input.read(''), // never asked for
-  defaultUser: args.user,
-  checkUser: (user: string) => checkUser(user, users),
-});
+async function optionsOf(args: Arguments, settings: Settings, { input }: Streams) {
+  const users = settings.users();
+  return {
+    input: await input.read(''), // never asked for
+    defaultUser: args.user,
+    checkUser: (user: string) => checkUser(user, users),
+  };
+}
 
 async function runBatch(
   { output, counts }: Batch,
   { output: target }: Streams,
-  voice: Voice,
-): Promise<void> {
+  { notice }: Notices,
+): Promise<ExitStatus> {
   await target.write(target.isTerminal ? visible(output) : output);
   const { lines, failed, worstStatus } = counts;
-  if (failed > 0) {
-    voice.notice(`${failed} of ${lines} lines failed: each has an "error" that says why.`);
-  }
-  process.exitCode = worstStatus;
+  if (failed > 0) notice(`${failed} of ${lines} lines failed: each has an "error" that says why.`);
+  return worstStatus;
 }
 
 /** @param lines in pieces that are whole lines */

@@ -1,40 +1,20 @@
-/** `kms-decrypt`: from arguments to a plaintext on standard output or in a file. */
-import { decrypt } from '../../messages/decrypt.ts';
+/** `kms-decrypt`: a ciphertext in, its plaintext on standard output or in a file. */
 import { exitStatus, usageError } from '../../errors.ts';
+import { decrypt } from '../../messages/decrypt.ts';
 import { decodeUtf8, streamOf } from '../../streams/byte-stream.ts';
+import { prepareKeys } from '../keys.ts';
 import { collectWhole, jsonLine } from '../payload/output.ts';
-import { prepareKeys, prepareMessage } from '../keys.ts';
-import type { Command } from '../run.ts';
+import { openMessage } from '../payload/streams.ts';
 import { showLabel } from '../terminal/notices.ts';
 import { visibleText } from '../terminal/visible-text.ts';
+import type { Command } from './command.ts';
 
-export const decryptCommand: Command = async (args, voice) => {
-  if (args.inspect) {
-    const { inspectCommand } = await import('./inspect.ts');
-    await inspectCommand(args);
-    return;
-  }
-  if (args.batch) {
-    const { decryptBatchCommand } = await import('./batch.ts');
-    await decryptBatchCommand(args, voice);
-    return;
-  }
-  const { settings, key, backupKeys, oldKeys, sources } = prepareKeys(args, 'DECRYPTOR', voice);
-  const { user, input, output } = await prepareMessage(args, settings);
+export const decryptCommand: Command = async (args, notices) => {
+  const { settings, allKeys: keys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
+  const { user, input, output } = await openMessage(args, settings);
   const ciphertext = await input.read(`Hello ${user}, please enter your message to decrypt: `);
-  const decrypted = await decrypt({
-    user,
-    keys: [key, ...backupKeys, ...oldKeys],
-    sources,
-    input: ciphertext,
-    outputHeldUntilEnd: args.json || output.isTerminal || output.isHeldUntilEnd,
-    onOtherKey: (name, failures) => {
-      // That an old message is not of the first key is no failure of that key.
-      const failure = failures.find(({ status }) => status !== exitStatus.undecryptable);
-      const why = failure === undefined ? '.' : `: ${failure.message}`;
-      voice.warn(`opened with ${name}, which is not the first key${why}`);
-    },
-  });
+  const outputHeldUntilEnd = args.json || output.isTerminal || output.isHeldUntilEnd;
+  const decrypted = await decrypt({ user, keys, sources, outputHeldUntilEnd }, ciphertext);
 
   if (args.json) {
     const plaintext = await collectWhole(decrypted.plaintext, 'for --json');
@@ -59,4 +39,5 @@ export const decryptCommand: Command = async (args, voice) => {
   } else {
     await output.write(decrypted.plaintext);
   }
+  return exitStatus.ok;
 };

@@ -1,18 +1,15 @@
-/** `kms-encrypt`: from arguments to a ciphertext on standard output or in a file. */
-import { encrypt } from '../../messages/encrypt.ts';
+/** `kms-encrypt`: a plaintext in, a ciphertext on standard output or in a file. */
+import { exitStatus } from '../../errors.ts';
 import { openEncryptionKeys } from '../../keys/encryption-keys.ts';
+import { encrypt } from '../../messages/encrypt.ts';
+import { prepareKeys } from '../keys.ts';
 import { writeCiphertext } from '../payload/ciphertext-output.ts';
-import { prepareKeys, prepareMessage } from '../keys.ts';
-import type { Command } from '../run.ts';
+import { openMessage } from '../payload/streams.ts';
+import type { Command } from './command.ts';
 
-export const encryptCommand: Command = async (args, voice) => {
-  if (args.batch) {
-    const { encryptBatchCommand } = await import('./batch.ts');
-    await encryptBatchCommand(args, voice);
-    return;
-  }
-  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', voice);
-  const { user, input, output } = await prepareMessage(args, settings, {
+export const encryptCommand: Command = async (args, notices) => {
+  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', notices);
+  const { user, input, output } = await openMessage(args, settings, {
     inWholeFrames: args.binary,
   });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
@@ -22,4 +19,5 @@ export const encryptCommand: Command = async (args, voice) => {
     as: args.binary ? 'bytes' : args.json ? 'json' : 'base64',
     label: 'Your encrypted message:\n',
   });
+  return exitStatus.ok;
 };

@@ -1,24 +1,25 @@
-/** `kms-decrypt --inspect`: from arguments to a description of a ciphertext. */
-import { stdout } from 'node:process';
-
+/** `kms-decrypt --inspect`: a ciphertext in, a description of it out. */
+import { exitStatus, usageError } from '../../errors.ts';
 import { inspect } from '../../messages/inspect.ts';
-import { usageError } from '../../errors.ts';
 import { streamOf } from '../../streams/byte-stream.ts';
 import type { Arguments } from '../arguments.ts';
-import { inspectionText } from '../terminal/inspection-text.ts';
 import { jsonLine } from '../payload/output.ts';
-import { openStreams } from '../keys.ts';
+import { openStreams } from '../payload/streams.ts';
+import { inspectionText } from '../terminal/inspection-text.ts';
+import type { Command } from './command.ts';
 
 /** Reads no settings: nothing that is wrong with them stands in the way. */
-export async function inspectCommand(args: Arguments): Promise<void> {
+export const inspectCommand: Command = async (args) => {
   refuseOptions(args);
   const { input, output } = await openStreams(args);
   const inspection = await inspect(await input.read('Please enter the message to inspect: '));
-  const columns = (output.isTerminal && stdout.columns) || 80;
   await output.write(
-    args.json ? jsonLine(inspection) : streamOf(Buffer.from(inspectionText(inspection, columns))),
+    args.json
+      ? jsonLine(inspection)
+      : streamOf(Buffer.from(inspectionText(inspection, output.columns ?? 80))),
   );
-}
+  return exitStatus.ok;
+};
 
 /** Ignored, they would seem to have been heeded: `--user alice` looks like a check of the user. */
 function refuseOptions(args: Arguments): void {

@@ -1,29 +1,23 @@
-/** `kms-reencrypt`: from arguments to a ciphertext under another key. */
-import { reencrypt } from '../../messages/reencrypt.ts';
-import { KmsPocError } from '../../errors.ts';
+/** `kms-reencrypt`: a ciphertext in, one of the same message under another key out. */
+import { exitStatus, KmsPocError } from '../../errors.ts';
+import { findCiphertext } from '../../messages/ciphertext-input.ts';
+import { reencrypt, streamedWays } from '../../messages/reencrypt.ts';
+import { prepareMove } from '../keys.ts';
 import { writeCiphertext } from '../payload/ciphertext-output.ts';
-import { prepareMove } from '../move.ts';
-import { prepareKeys, prepareMessage } from '../keys.ts';
-import type { Command } from '../run.ts';
+import { openMessage } from '../payload/streams.ts';
+import type { Command } from './command.ts';
 
-export const reencryptCommand: Command = async (args, voice) => {
-  if (args.batch) {
-    const { reencryptBatchCommand } = await import('./batch.ts');
-    await reencryptBatchCommand(args, voice);
-    return;
-  }
-  const keys = prepareKeys(args, 'DECRYPTOR', voice);
-  const openMove = prepareMove(keys, voice);
-  const { user, input, output } = await prepareMessage(args, keys.settings, { inPlace: true });
+export const reencryptCommand: Command = async (args, notices) => {
+  const { settings, openMove } = prepareMove(args, notices);
+  const { user, input, output } = await openMessage(args, settings, { inPlace: true });
   const move = await openMove();
-  const reencrypted = await reencrypt({
-    ...move,
-    user,
-    input: await input.read(`Hello ${user}, please enter your message to re-encrypt: `),
-    outputHeldUntilEnd: output.isHeldUntilEnd,
-  });
+  const found = await findCiphertext(
+    await input.read(`Hello ${user}, please enter your message to re-encrypt: `),
+  );
+  const ways = streamedWays(move, output.isHeldUntilEnd);
+  const reencrypted = await reencrypt(move, ways, user, found);
   // A file of bytes stays one: scripts move thousands of files without looking into them.
-  const asBytes = args.binary || (reencrypted.cameAsBytes && !output.isTerminal);
+  const asBytes = args.binary || (found.cameAsBytes && !output.isTerminal);
   await writeCiphertext(reencrypted, output, {
     user,
     as: args.json ? 'json' : asBytes ? 'bytes' : 'base64',
@@ -32,6 +26,7 @@ export const reencryptCommand: Command = async (args, voice) => {
       ? (written) => reencrypted.prove(written).catch(keepOldFile)
       : undefined,
   });
+  return exitStatus.ok;
 };
 
 function keepOldFile(error: unknown): never {

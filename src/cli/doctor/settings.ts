@@ -2,30 +2,24 @@
  * The settings as kms-doctor sees them: each that is set, where it came from, and what goes without
  * saying. What is wrong with one is a row, and the others are still looked at.
  */
-import { type Check, check, type Finding, ok } from '../../doctor/check.ts';
+import { advice, type Finding, ok } from '../../doctor/check.ts';
 import type { NamedKey } from '../../doctor/subject.ts';
 import { KmsPocError, usageError } from '../../errors.ts';
-import {
-  type KeyReference,
-  keyReferenceText,
-  parseKeyReference,
-} from '../../keys/key-reference.ts';
+import { type KeyReference, keyReferenceText } from '../../keys/key-reference.ts';
 import type { Arguments } from '../arguments.ts';
-import { checkFallback, checkRegion, noKeySet, parseBackupKeys, parseList } from '../keys.ts';
+import { checkFallback, noKeySet, parseBackupKeys, parseKey, parseList } from '../keys.ts';
 import {
   checkUser,
+  isFromOption,
   isRegion,
   type Role,
   type Setting,
-  type SettingName,
   type Settings,
+  titleOf,
 } from '../settings.ts';
 
-/** What is wrong with a setting. It counts as not set. */
-export type Problems = ReadonlyMap<SettingName, KmsPocError>;
-
 export interface ReadSettings {
-  readonly checks: readonly Promise<Check>[];
+  readonly rows: readonly Row[];
   readonly user: string | undefined;
   readonly key: NamedKey | undefined;
   readonly backupKeys: readonly NamedKey[];
@@ -33,7 +27,8 @@ export interface ReadSettings {
   readonly fallbackRegions: readonly string[];
 }
 
-type Attempt<Value> = { readonly value: Value } | { readonly error: KmsPocError };
+/** A name, and what there is to say; what that throws is wrong. */
+type Row = readonly [name: string, finding: () => Finding];
 
 /**
  * @param mayUseDefaultKey whether a command would use the local key where no key is set
@@ -42,77 +37,33 @@ type Attempt<Value> = { readonly value: Value } | { readonly error: KmsPocError 
 export function readDoctorSettings(
   args: Arguments,
   settings: Settings,
-  problems: Problems,
   mayUseDefaultKey: boolean,
 ): ReadSettings {
-  const user = chooseUser(args, settings, problems);
   const { keyId } = settings;
-  const key = attempt((): KeyReference => {
-    if (keyId === undefined) {
-      if (!mayUseDefaultKey) throw noKeySet();
-      return { kind: 'local', file: undefined };
-    }
-    const reference = parseKeyReference(keyId.value, keyId.source);
-    checkRegion(reference, settings);
-    return reference;
-  });
-  const backupKeys = attempt(() => parseBackupKeys(settings));
-  const oldKeys = attempt(() => parseList(settings.decryptKeys));
-  const fallbackRegions = attempt(() => {
-    const problem = problems.get('FALLBACK_REGIONS');
-    if (problem !== undefined) throw problem;
-    if ('value' in key) checkFallback(key.value, settings);
-    return settings.fallbackRegions;
-  });
-
-  const parsed: Parsed = { key, backupKeys, oldKeys, fallbackRegions };
-  const rows = [...ownRows(settings, problems, parsed), ...awsRows(settings, problems, parsed)];
-  const keyName = keyId === undefined ? 'local key' : keyId.source === '--key' ? '--key' : 'KEY_ID';
-  return {
-    checks: rows.map(([name, finding]) => check('settings', name, finding)),
-    user,
-    key: 'value' in key ? { name: keyName, reference: key.value } : undefined,
-    backupKeys: named('backup key', backupKeys),
-    oldKeys: named('old key', oldKeys),
-    fallbackRegions: 'value' in fallbackRegions ? fallbackRegions.value : [],
+  const readKey = (): KeyReference => {
+    const key = parseKey(settings);
+    if (key !== undefined) return key;
+    if (!mayUseDefaultKey) throw noKeySet();
+    return { kind: 'local', file: undefined };
   };
-}
+  const readBackupKeys = (): KeyReference[] => parseBackupKeys(settings);
+  const readOldKeys = (): KeyReference[] => parseList(settings.decryptKeys);
+  const key = unlessWrong(readKey);
+  const backupKeys = unlessWrong(readBackupKeys) ?? [];
+  const oldKeys = unlessWrong(readOldKeys) ?? [];
+  const readFallbackRegions = (): readonly string[] => {
+    const regions = settings.fallbackRegions();
+    if (key !== undefined) checkFallback(key, settings);
+    return regions;
+  };
 
-interface Parsed {
-  readonly key: Attempt<KeyReference>;
-  readonly backupKeys: Attempt<readonly KeyReference[]>;
-  readonly oldKeys: Attempt<readonly KeyReference[]>;
-  readonly fallbackRegions: Attempt<readonly string[]>;
-}
-
-/** A name, and what there is to say; what that throws is wrong. */
-type Row = readonly [name: string, finding: () => Finding];
-
-/** @param otherwise what goes without saying; no row without it */
-function row(
-  name: SettingName,
-  setting: Setting | undefined,
-  textOf: (setting: Setting) => string,
-  otherwise?: string,
-): Row[] {
-  if (setting !== undefined) {
-    return [[name, () => ok(`${textOf(setting)}, from ${whereFrom(setting)}`)]];
-  }
-  return otherwise === undefined ? [] : [[name, () => ok(`not set: ${otherwise}`)]];
-}
-
-function ownRows(
-  settings: Settings,
-  problems: Problems,
-  { key, backupKeys, oldKeys, fallbackRegions }: Parsed,
-): Row[] {
-  const { keyId, users } = settings;
-  return [
+  const usesAws = [key, ...backupKeys, ...oldKeys].some((each) => each?.kind === 'aws');
+  const rows: Row[] = [
     ['settings file', () => ok(settings.file?.path ?? 'none: there is no .env in this folder')],
     [
       'KEY_ID',
       () => {
-        const text = keyReferenceText(valueOf(key));
+        const text = keyReferenceText(readKey());
         return ok(
           keyId === undefined
             ? 'not set: in a terminal, a key on this machine is used'
@@ -120,44 +71,65 @@ function ownRows(
         );
       },
     ],
-    ...row(
+    [
       'BACKUP_KEYS',
-      settings.backupKeys,
-      () => list(valueOf(backupKeys)),
-      'only one key opens a new message',
-    ),
-    ...row('DECRYPT_KEYS', settings.decryptKeys, () => list(valueOf(oldKeys))),
-    ...row('FALLBACK_REGIONS', settings.find('FALLBACK_REGIONS'), () =>
-      valueOf(fallbackRegions).join(', '),
-    ),
-    ...row(
+      () =>
+        settings.backupKeys === undefined
+          ? advice(
+              'not set: only one key opens a new message',
+              'A backup key opens your messages when that one is lost: see docs/recovery.md.',
+            )
+          : ok(`${list(readBackupKeys())}, from ${whereFrom(settings.backupKeys)}`),
+    ],
+    ...row(settings.decryptKeys, () => list(readOldKeys())),
+    ...row(settings.find('FALLBACK_REGIONS'), () => readFallbackRegions().join(', ')),
+    [
       'USERS',
-      settings.find('USERS'),
       () => {
-        const problem = problems.get('USERS');
-        if (problem !== undefined) throw problem;
-        return users === '*' ? '* (any name)' : users.join(', ');
+        const users = settings.users();
+        const setting = settings.find('USERS');
+        if (setting === undefined) return ok('not set: alice and bob');
+        return ok(
+          `${users === '*' ? '* (any name)' : users.join(', ')}, from ${whereFrom(setting)}`,
+        );
       },
-      'alice and bob',
-    ),
-    ...row('RSA_PASSPHRASE_FILE', settings.rsaPassphraseFile, ({ value }) => value),
+    ],
+    ...row(settings.rsaPassphraseFile, ({ value }) => value),
+    ...awsRows(settings, usesAws),
   ];
+  const keyName =
+    keyId === undefined ? 'local key' : isFromOption(keyId) ? titleOf(keyId) : 'KEY_ID';
+  return {
+    rows,
+    user: chooseUser(args, settings),
+    key: key && { name: keyName, reference: key },
+    backupKeys: named('backup key', backupKeys),
+    oldKeys: named('old key', oldKeys),
+    fallbackRegions: unlessWrong(readFallbackRegions) ?? [],
+  };
 }
 
-function awsRows(settings: Settings, problems: Problems, parsed: Parsed): Row[] {
-  const usesAws = [parsed.key, parsed.backupKeys, parsed.oldKeys]
-    .flatMap((each) => ('value' in each ? each.value : []))
-    .some(({ kind }) => kind === 'aws');
+/** Of one that is set. */
+const row = (setting: Setting | undefined, textOf: (setting: Setting) => string): Row[] =>
+  setting === undefined
+    ? []
+    : [[setting.name, () => ok(`${textOf(setting)}, from ${whereFrom(setting)}`)]];
+
+function awsRows(settings: Settings, usesAws: boolean): Row[] {
   const roles = (['ENCRYPTOR', 'DECRYPTOR'] as const).filter(
     (role) => usesAws || pairNames(role).some((name) => settings.find(name) !== undefined),
   );
   return [
-    ...row('AWS_REGION', settings.region, ({ value, source }) => {
-      if (isRegion(value)) return value;
-      throw usageError(`${source} is not an AWS Region.`, 'A Region looks like eu-central-1.');
+    ...row(settings.region, (setting) => {
+      if (isRegion(setting.value)) return setting.value;
+      throw usageError(
+        `${titleOf(setting)} is not an AWS Region.`,
+        'A Region looks like eu-central-1.',
+      );
     }),
-    ...row('AWS_PROFILE', settings.profile, ({ value }) => value),
-    ...endpointRows(settings, problems),
+    ...row(settings.profile, ({ value }) => value),
+    ...endpointRow('kms', settings),
+    ...endpointRow('sts', settings),
     ...roles.map((role): Row => [
       `${role.toLowerCase()}'s credentials`,
       () => describePair(role, settings),
@@ -165,36 +137,24 @@ function awsRows(settings: Settings, problems: Problems, parsed: Parsed): Row[] 
   ];
 }
 
-function chooseUser(args: Arguments, { users }: Settings, problems: Problems): string | undefined {
-  if (args.user !== undefined) return checkUser(args.user, problems.has('USERS') ? '*' : users);
-  if (users === '*') {
-    throw usageError(
-      'No user is named, and USERS allows any name.',
-      'Name one to try the routes for: --user NAME.',
-    );
-  }
-  return users[0];
+function chooseUser(args: Arguments, settings: Settings): string | undefined {
+  const users = unlessWrong(settings.users);
+  if (args.user !== undefined) return checkUser(args.user, users ?? '*');
+  if (users !== '*') return users?.[0];
+  throw usageError(
+    'No user is named, and USERS allows any name.',
+    'Name one to try the routes for: --user NAME.',
+  );
 }
 
-/** Those that are set. An address can hold a password: only its origin is shown. */
-function endpointRows(settings: Settings, problems: Problems): Row[] {
-  const problem = problems.get('AWS_ENDPOINT_URL_KMS');
-  const endpoints: [string, Attempt<Setting | undefined>][] = [
-    ['endpoint of KMS', problem === undefined ? { value: settings.endpoint } : { error: problem }],
-    ['endpoint of STS', attempt(settings.stsEndpoint)],
-  ];
-  return endpoints.flatMap(([name, endpoint]): Row[] => {
-    if ('value' in endpoint && endpoint.value === undefined) return [];
-    return [
-      [
-        name,
-        () => {
-          const { value = '', source = '' } = valueOf(endpoint) ?? {};
-          return ok(`${new URL(value).origin}, set by ${source}`);
-        },
-      ],
-    ];
-  });
+/** Where one is set. An address can hold a password: only its origin is shown. */
+function endpointRow(service: 'kms' | 'sts', settings: Settings): Row[] {
+  const finding = (): Finding | undefined => {
+    const endpoint = settings.endpoint(service);
+    return endpoint && ok(`${new URL(endpoint.value).origin}, set by ${titleOf(endpoint)}`);
+  };
+  const isSet = unlessWrong(() => finding() !== undefined) ?? true;
+  return isSet ? [[`endpoint of ${service.toUpperCase()}`, () => finding() ?? ok('not set')]] : [];
 }
 
 const pairNames = (role: Role) =>
@@ -204,7 +164,7 @@ function describePair(role: Role, settings: Settings): Finding {
   const [idName] = pairNames(role);
   const pair = settings.keyPair(role);
   const setting = settings.find(idName);
-  if (settings.profile?.source === '--profile') {
+  if (isFromOption(settings.profile)) {
     return ok(`those of --profile${setting === undefined ? '' : ', not the pair that is set'}`);
   }
   if (pair === undefined || setting === undefined) {
@@ -217,31 +177,23 @@ function describePair(role: Role, settings: Settings): Finding {
   return ok(`${id}, from ${whereFrom(setting)}`);
 }
 
-/** `AWS_REGION in .env` is the setting's name and where it stands. */
-function whereFrom({ source }: Setting): string {
-  if (source.startsWith('--')) return source;
-  const [, file] = /^[A-Z_]+ in (.*)$/s.exec(source) ?? [];
-  return file ?? (source === 'AWS_DEFAULT_REGION' ? source : 'the environment');
+function whereFrom({ origin }: Setting): string {
+  if (origin === 'environment') return 'the environment';
+  return 'option' in origin ? origin.option : origin.file;
 }
 
 const list = (references: readonly KeyReference[]): string =>
   references.map(keyReferenceText).join(', ') || 'an empty list';
 
-const named = (name: string, references: Attempt<readonly KeyReference[]>): NamedKey[] =>
-  'value' in references
-    ? references.value.map((reference, index) => ({ name: `${name} ${index + 1}`, reference }))
-    : [];
+const named = (name: string, references: readonly KeyReference[]): NamedKey[] =>
+  references.map((reference, index) => ({ name: `${name} ${index + 1}`, reference }));
 
-function attempt<Value>(read: () => Value): Attempt<Value> {
+/** @returns undefined for a setting that is wrong: it counts as not set, and its row says why */
+function unlessWrong<Value>(read: () => Value): Value | undefined {
   try {
-    return { value: read() };
+    return read();
   } catch (error) {
-    if (error instanceof KmsPocError) return { error };
+    if (error instanceof KmsPocError) return undefined;
     throw error;
   }
-}
-
-function valueOf<Value>(attempted: Attempt<Value>): Value {
-  if ('error' in attempted) throw attempted.error;
-  return attempted.value;
 }

@@ -1,46 +1,27 @@
 /** From settings to what kms-doctor looks at, with the credentials to do so. */
 import type { Access, Subject } from '../../doctor/subject.ts';
+import type { Events } from '../../events.ts';
 import type { KeySources } from '../../keys/key-sources.ts';
-import type { KmsOptions } from '../../kms/kms.ts';
-import type { KeyStates } from '../../kms/key-state.ts';
-import type { Problems, ReadSettings } from './settings.ts';
-import { announceStrangeHosts, createKeySources, isAwsHost } from '../key-sources.ts';
-import { askOnce } from '../terminal/ask-passphrase.ts';
-import type { Role, Setting, Settings } from '../settings.ts';
-import type { Voice } from '../terminal/notices.ts';
-
-/** What both roles have in common. */
-interface Shared {
-  readonly settings: Settings;
-  readonly problems: Problems;
-  readonly voice: Voice;
-  readonly readPassphrase: KeySources['readPassphrase'];
-  /** Where STS is asked: where KMS is. */
-  readonly homeRegion: string | undefined;
-  readonly onAnswer: (date: string | undefined) => void;
-}
+import { once } from '../../streams/once.ts';
+import { announce, createKeySources, defaultLocalKeyFile } from '../key-sources.ts';
+import { isFromOption, type Role, type Settings } from '../settings.ts';
+import { askOnce, readPassphrase } from '../terminal/ask-passphrase.ts';
+import type { Notices } from '../terminal/notices.ts';
+import type { ReadSettings } from './settings.ts';
 
 export function createSubject(
   settings: Settings,
-  problems: Problems,
   { user, key, backupKeys, oldKeys, fallbackRegions }: ReadSettings,
-  voice: Voice,
+  notices: Notices,
 ): Subject {
-  const { defaultLocalKeyFile, ...sources } = createKeySources(settings, undefined, voice);
-  const readPassphrase = askOnce(sources.readPassphrase);
   const region = settings.region?.value;
   const arnRegion = key?.reference.kind === 'aws' ? key.reference.arnRegion : undefined;
-  let clockAheadMs: number | undefined;
   const shared: Shared = {
     settings,
-    problems,
-    voice,
-    readPassphrase,
+    // That others can read a file is a row.
+    events: { ...announce(settings, notices), keyExposed: () => undefined },
+    readPassphrase: askOnce((file) => readPassphrase(file, settings.rsaPassphraseFile)),
     homeRegion: arnRegion ?? region,
-    onAnswer: (date) => {
-      const time = Date.parse(date ?? '');
-      if (!Number.isNaN(time)) clockAheadMs ??= Date.now() - time;
-    },
   };
   return {
     user,
@@ -51,77 +32,48 @@ export function createSubject(
     region,
     settingsFile: settings.file?.path,
     passphraseFile: settings.rsaPassphraseFile?.value,
-    defaultLocalKeyFile,
-    readPassphrase,
-    isKeyFromOption: settings.keyId?.source === '--key',
+    defaultLocalKeyFile: defaultLocalKeyFile(),
+    readPassphrase: shared.readPassphrase,
+    isKeyFromOption: isFromOption(settings.keyId),
     encryptor: createAccess('ENCRYPTOR', shared),
     decryptor: createAccess('DECRYPTOR', shared),
-    clockAheadMs: () => clockAheadMs,
   };
 }
 
-function createAccess(role: Role, shared: Shared): Access {
-  const { settings, voice, readPassphrase } = shared;
+/** What both roles have in common. */
+interface Shared {
+  readonly settings: Settings;
+  readonly events: Events;
+  readonly readPassphrase: KeySources['readPassphrase'];
+  /** Where STS is asked: where KMS is. */
+  readonly homeRegion: string | undefined;
+}
+
+function createAccess(
+  role: Role,
+  { settings, events, readPassphrase, homeRegion }: Shared,
+): Access {
+  const optionsFor = (service: 'kms' | 'sts', region: string | undefined) => ({
+    region,
+    profile: settings.profile?.value,
+    // One that is wrong throws: without it requests would go where nobody wanted them to.
+    endpoint: settings.endpoint(service)?.value,
+    credentials: settings.keyPair(role),
+    events,
+  });
   let keySources: KeySources | undefined;
-  const connections = new Map<string | undefined, Promise<KeyStates>>();
   return {
     role: role === 'ENCRYPTOR' ? 'encryptor' : 'decryptor',
-    keySources: () => {
-      requireEndpoint(shared);
-      return (keySources ??= {
-        // No Region stands in for another one: each is asked by itself.
-        ...createKeySources({ ...settings, fallbackRegions: [] }, role, voice),
-        readPassphrase,
-        onKeyFile: () => undefined, // that others can read a file is a row
-      });
-    },
+    // No Region stands in for another one: each is asked by itself.
+    keySources: () =>
+      (keySources ??= { ...createKeySources(settings, role, events, []), readPassphrase }),
     identity: async () => {
       const { askIdentity } = await import('../../kms/identity.ts');
-      return askIdentity(stsOptions(role, shared));
+      return askIdentity(optionsFor('sts', homeRegion));
     },
-    keyStates: async (region) => {
-      requireEndpoint(shared);
+    keyStates: once(async (region: string | undefined) => {
       const { connectKeyStates } = await import('../../kms/key-state.ts');
-      const connection =
-        connections.get(region) ?? connectKeyStates({ ...kmsOptions(role, shared), region });
-      connections.set(region, connection);
-      return connection;
-    },
-  };
-}
-
-/** Without an endpoint that is set, but wrong, requests would go where nobody wanted them to. */
-function requireEndpoint({ problems }: Shared): void {
-  const problem = problems.get('AWS_ENDPOINT_URL_KMS');
-  if (problem !== undefined) throw problem;
-}
-
-const clientOptions = (
-  role: Role,
-  { settings, onAnswer }: Shared,
-  endpoint: Setting | undefined,
-) => ({
-  profile: settings.profile?.value,
-  endpoint: endpoint?.value,
-  credentials: settings.keyPair(role),
-  onAnswer,
-});
-
-const kmsOptions = (role: Role, shared: Shared): Omit<KmsOptions, 'region'> => ({
-  ...clientOptions(role, shared, shared.settings.endpoint),
-  onRequest: announceStrangeHosts(shared.settings, shared.voice),
-});
-
-function stsOptions(role: Role, shared: Shared): KmsOptions {
-  const { settings, voice, homeRegion } = shared;
-  const endpoint = settings.stsEndpoint();
-  const source = endpoint?.source ?? 'the AWS configuration file';
-  return {
-    ...clientOptions(role, shared, endpoint),
-    region: homeRegion,
-    onRequest: (host) => {
-      if (isAwsHost(host, 'sts')) return;
-      voice.warn(`${host}, which is not AWS STS, is asked who this is (set by ${source}).`);
-    },
+      return connectKeyStates(optionsFor('kms', region));
+    }),
   };
 }

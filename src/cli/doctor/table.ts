@@ -3,11 +3,11 @@
  * allows. Rows come one by one, so no column waits for what is still to come.
  */
 import type { Check } from '../../doctor/check.ts';
-import { layOut, widthOf } from '../terminal/wrap.ts';
+import { layOut, unbreakable, widthOf, wrap } from '../terminal/wrap.ts';
 import { visibleText } from '../terminal/visible-text.ts';
 
-/** `not known` is the longest. */
-const stateColumns = 9;
+/** `skipped` is the longest. */
+const stateColumns = 7;
 const nameColumn = 2 + stateColumns + 2;
 
 interface Columns {
@@ -36,12 +36,12 @@ export function createTable(width = Infinity): {
   const columns = columnsFor(Math.max(width, 30));
   const states: Check['state'][] = [];
   let section: Check['section'] | undefined;
-  const errors = new Set<string>();
+  const said = new Set<string>();
   /** What stops one thing often stops the next: the same advice is given once. */
-  const hintOf = ({ error }: Check): string | undefined => {
-    if (error === undefined || errors.has(error.message)) return undefined;
-    errors.add(error.message);
-    return error.hint;
+  const hintOf = ({ detail, error, hint = error?.hint }: Check): string | undefined => {
+    if (said.has(detail)) return undefined;
+    said.add(detail);
+    return hint;
   };
   return {
     row: (check) => {
@@ -81,44 +81,21 @@ function rowsOf(
   return [...names.slice(0, -1), joined, ...details.slice(1), ...hints];
 }
 
-/** A space between a number and its unit. */
-const unbreakable = '\u00a0';
-
-/**
- * A text from a column on, broken between words; in a word that is longer than a row, an ARN or a
- * path, behind a colon or a slash.
- */
+/** A text from a column on; a word that is longer than a row is broken after a colon or a slash. */
 function rowsIn(text: string, column: number, width: number): string[] {
   const room = Math.max(width - column - 1, 10);
-  const rows: string[] = [];
-  let row = '';
-  const add = (piece: string, separator: string): void => {
-    const joined = row === '' ? piece : row + separator + piece;
-    if (widthOf(joined) <= room) {
-      row = joined;
-      return;
-    }
-    if (row !== '') rows.push(row);
-    const pieces = layOut(piece, room + 1);
-    row = pieces.pop() ?? '';
-    rows.push(...pieces);
-  };
-  for (const word of visibleText(text).split(/[ \t\n]+/)) {
-    const [first = '', ...others] = widthOf(word) <= room ? [word] : word.split(/(?<=[:/])/);
-    add(first, ' ');
-    for (const piece of others) add(piece, '');
-  }
-  rows.push(row);
-  return rows.map((each) => ' '.repeat(column) + each.replaceAll(unbreakable, ' '));
+  const split = (word: string): string[] =>
+    word.split(/(?<=[:/])/).flatMap((piece) => layOut(piece, room + 1));
+  return wrap(visibleText(text), room, { split }).map((line) => ' '.repeat(column) + line);
 }
 
 function summarize(states: readonly Check['state'][]): string {
   const count = (state: Check['state']): number => states.filter((each) => each === state).length;
   const wrong = count('wrong');
-  const unknown = count('not known');
+  const skippedChecks = count('skipped');
   return (
     `${states.length} checks, ${wrong === 0 ? 'nothing is wrong' : `${wrong} wrong`}` +
-    `${unknown === 0 ? '' : `, ${unknown} not known`}.`
+    `${skippedChecks === 0 ? '' : `, ${skippedChecks} skipped`}.`
   );
 }
 

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { KmsPocError, systemCode, usageError } from '../../errors.ts';
 import { type ByteStream, streamOf } from '../../streams/byte-stream.ts';
 import { readMessage } from '../terminal/ask-message.ts';
-import { isInteractive } from '../terminal/notices.ts';
+import { isInteractive } from '../terminal/ask-user.ts';
 
 /**
  * A frame of plaintext that is read at once needs no copy: encrypting takes 0.7 of the time. With

@@ -1,30 +1,22 @@
 /**
  * Where the payload goes: standard output, or a file that is there whole or not at all.
  */
-import { randomBytes } from 'node:crypto';
-import { createReadStream, fstatSync, type Stats, statSync, unlinkSync } from 'node:fs';
-import {
-  access,
-  constants,
-  type FileHandle,
-  open,
-  readdir,
-  readlink,
-  realpath,
-  rename,
-  stat,
-} from 'node:fs/promises';
+import { fstatSync, type Stats, statSync } from 'node:fs';
+import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import process, { stdout } from 'node:process';
+import { stdout } from 'node:process';
 import { isatty } from 'node:tty';
 
-import { KmsPocError, systemCode, usageError } from '../../errors.ts';
+import { systemCode, usageError } from '../../errors.ts';
 import { type ByteStream, collect, streamOf } from '../../streams/byte-stream.ts';
-import type { Input } from './input.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
+import type { Input } from './input.ts';
+import { type Check, forFile, replaceFile, writeAll, writeError } from './replace-file.ts';
 
 export interface Output {
   readonly isTerminal: boolean;
+  /** The width of the terminal that it is; undefined where it is none, or none that says so. */
+  readonly columns: number | undefined;
   /** True: nothing is seen of what was written unless the last of it was written too. */
   readonly isHeldUntilEnd: boolean;
   /** True: a file is there already, which the output will take the place of. */
@@ -39,10 +31,11 @@ export interface Output {
   write(payload: ByteStream, check?: Check): Promise<void>;
 }
 
-type Check = (written: ByteStream) => Promise<void>;
-
 export const standardOutput: Output = {
   isTerminal: stdout.isTTY,
+  get columns() {
+    return stdout.isTTY ? stdout.columns || undefined : undefined;
+  },
   isHeldUntilEnd: false,
   replacesFile: false,
   write: writeToStandardOutput,
@@ -88,8 +81,10 @@ export async function openOutput(
   // Only a file: /dev/stdout can be a symlink to a pipe, which has no path.
   const target = isFile ? await resolveTarget(path).catch(refuse) : path;
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
+  const isTerminal = existing !== undefined && isOwnTerminal(existing);
   return {
-    isTerminal: existing !== undefined && isOwnTerminal(existing),
+    isTerminal,
+    columns: isTerminal ? standardOutput.columns : undefined,
     isHeldUntilEnd: isFile,
     replacesFile: existing?.isFile() === true,
     write: isFile
@@ -114,75 +109,6 @@ async function resolveTarget(path: string): Promise<string> {
   return pointsTo === undefined ? inFolder : resolveTarget(resolve(dirname(inFolder), pointsTo));
 }
 
-/** Temporary files of this run: whatever way it ends, none is left (but for kill -9). */
-const temporaryFiles = new Set<string>();
-process.on('exit', () => {
-  for (const file of temporaryFiles) {
-    try {
-      unlinkSync(file);
-    } catch {
-      // It is gone already.
-    }
-  }
-});
-
-async function replaceFile(
-  target: string,
-  payload: ByteStream,
-  check: Check | undefined,
-): Promise<void> {
-  await removeLeftovers(target);
-  const random = randomBytes(6).toString('hex');
-  const temporaryFile = join(dirname(target), `.${basename(target)}.${process.pid}.${random}.tmp`);
-  temporaryFiles.add(temporaryFile);
-  try {
-    const handle = await forFile(target, () => open(temporaryFile, 'wx', 0o600));
-    try {
-      await writeAll(handle, target, payload);
-      await forFile(target, () => handle.sync());
-    } finally {
-      await handle.close();
-    }
-    await check?.(createReadStream(temporaryFile));
-    await forFile(target, () => rename(temporaryFile, target));
-    temporaryFiles.delete(temporaryFile);
-  } catch (error) {
-    unlinkQuietly(temporaryFile);
-    throw error;
-  }
-}
-
-/**
- * A run that was killed (kill -9, the power) could not take its temporary file away, which may hold
- * a plaintext: the next one for the same file does.
- */
-async function removeLeftovers(target: string): Promise<void> {
-  const folder = dirname(target);
-  const start = `.${basename(target)}.`;
-  for (const name of await forFile(target, () => readdir(folder))) {
-    if (!name.startsWith(start)) continue;
-    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(start.length))?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) unlinkQuietly(join(folder, name));
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
-  }
-}
-
-function unlinkQuietly(file: string): void {
-  try {
-    unlinkSync(file);
-  } catch {
-    // It was never made.
-  }
-  temporaryFiles.delete(file);
-}
-
 async function writeToDevice(target: string, payload: ByteStream): Promise<void> {
   const handle = await forFile(target, () => open(target, 'w'));
   try {
@@ -191,36 +117,6 @@ async function writeToDevice(target: string, payload: ByteStream): Promise<void>
     await handle.close();
   }
 }
-
-async function writeAll(handle: FileHandle, target: string, payload: ByteStream): Promise<void> {
-  for await (const chunk of payload) {
-    // One write may take only a part.
-    for (let rest = chunk; rest.length > 0;) {
-      const { bytesWritten } = await forFile(target, () => handle.write(rest));
-      rest = rest.subarray(bytesWritten);
-    }
-  }
-}
-
-async function forFile<Result>(target: string, action: () => Promise<Result>): Promise<Result> {
-  try {
-    return await action();
-  } catch (cause) {
-    throw writeError(target, cause);
-  }
-}
-
-const writeError = (target: string, cause: unknown): KmsPocError => {
-  const code = systemCode(cause);
-  return code === 'EPIPE'
-    ? new KmsPocError('OutputClosed', 'Whoever read the output closed it.', undefined, { cause })
-    : new KmsPocError(
-        'FileError',
-        `Writing ${target} failed (${code}).`,
-        code === 'ENOSPC' ? 'The disk is full: make room, or write somewhere else.' : undefined,
-        { cause },
-      );
-};
 
 async function writeToStandardOutput(payload: ByteStream): Promise<void> {
   // Each write has its own callback; without a listener the stream's error event would be fatal.

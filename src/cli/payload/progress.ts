@@ -7,7 +7,7 @@
  */
 import type { ByteStream } from '../../streams/byte-stream.ts';
 import type { Input } from './input.ts';
-import { canShowStatus, showStatus } from '../terminal/notices.ts';
+import { canShowStatus, showStatus } from '../terminal/status-line.ts';
 
 /** Shorter work is over before anyone has read a line about it. */
 const quietMs = 1000;

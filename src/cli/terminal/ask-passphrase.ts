@@ -1,9 +1,11 @@
 /** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
 import { systemCode, usageError } from '../../errors.ts';
 import { readSmallFile } from '../../streams/small-file.ts';
+import { once } from '../../streams/once.ts';
 import { readMessage } from './ask-message.ts';
+import { isInteractive } from './ask-user.ts';
 import type { Setting } from '../settings.ts';
-import { isInteractive, whileAsking } from './notices.ts';
+import { whileAsking } from './status-line.ts';
 import { visibleText } from './visible-text.ts';
 
 /**
@@ -43,10 +45,6 @@ export async function readPassphrase(
 export function askOnce(
   ask: (file: string) => Promise<Uint8Array>,
 ): (file: string) => Promise<Uint8Array> {
-  const answers = new Map<string, Promise<Uint8Array>>();
-  return async (file) => {
-    const answer = answers.get(file) ?? ask(file);
-    answers.set(file, answer);
-    return Uint8Array.from(await answer); // whoever gets it zeroes it
-  };
+  const askedOnce = once(ask);
+  return async (file) => Uint8Array.from(await askedOnce(file)); // whoever gets it zeroes it
 }

@@ -2,8 +2,9 @@
 import type { Inspection } from '../../messages/inspect.ts';
 import type { MessageInspection } from '../../envelope/inspect.ts';
 import { maxUnverifiedBytes, mebibyte } from '../../envelope/limits.ts';
-import { keyTitle } from '../../envelope/wrapping-key.ts';
+import { keyTitle } from '../../envelope/key-names.ts';
 import { visibleJson } from './visible-text.ts';
+import { wrap } from './wrap.ts';
 
 interface Row {
   readonly label: string;
@@ -19,7 +20,7 @@ export function inspectionText(inspection: Inspection, columns: number): string 
   const width = Math.max(columns - 1, 20);
   const lines = [
     ...rows.flatMap((row) => layOutRow(row, width)),
-    ...remarks.flatMap((remark) => ['', ...wrap(remark, width, '')]),
+    ...remarks.flatMap((remark) => ['', ...wrap(remark, width)]),
   ];
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -134,26 +135,7 @@ function layOutRow({ label, entries }: Row, width: number): string[] {
 }
 
 const layOut = (entries: readonly string[], width: number): string[] =>
-  entries.flatMap((entry) => wrap(entry, width, indent));
-
-/**
- * Breaks a text into lines behind spaces, and a word that is longer than a line behind underscores.
- * Any other word stays whole, for the terminal to break: an ARN can be copied then.
- *
- * @param hanging what all lines but the first begin with
- */
-function wrap(text: string, width: number, hanging: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  const parts = text
-    .split(/(?<= )/)
-    .flatMap((word) => (word.length > width ? word.split(/(?<=_)/) : [word]));
-  for (const part of parts) {
-    if (line.trim() !== '' && line.length + part.trimEnd().length > width) {
-      lines.push(line.trimEnd());
-      line = hanging;
-    }
-    line += part;
-  }
-  return [...lines, line.trimEnd()];
-}
+  // An ARN stays whole, to be copied; the name of a suite has room to break.
+  entries.flatMap((entry) =>
+    wrap(entry, width, { split: (word) => word.split(/(?<=_)/), hanging: indent }),
+  );

@@ -1,13 +1,50 @@
 /**
- * Text on the rows of a terminal whose idea of widths we don't know: one shows a family emoji two
- * columns wide, the next eight. So rows are broken here, early enough by every terminal's count,
- * and never by the terminal: the number of rows is certain then, and a change is drawn by rows.
+ * Text in the width of a terminal whose idea of widths we don't know: one shows a family emoji two
+ * columns wide, the next eight. So lines are broken here, early enough by every terminal's count,
+ * and never by the terminal.
  */
 
+/** A space that no line is broken at: between a number and its unit. */
+export const unbreakable = '\u00a0';
+
 /**
+ * Breaks a text into lines between words.
+ *
+ * @param options.split takes a word apart that is longer than a line; a part that is still longer
+ *   goes over the edge, for the terminal to break
+ * @param options.hanging what all lines but the first begin with
+ */
+export function wrap(
+  text: string,
+  width: number,
+  {
+    split = (word: string): readonly string[] => [word],
+    hanging = '',
+  }: { split?: (word: string) => readonly string[]; hanging?: string } = {},
+): string[] {
+  const lines: string[] = [];
+  let line: string | undefined;
+  for (const word of text.split(/[ \t\n]+/)) {
+    const pieces = widthOf(word) > width ? split(word) : [word];
+    for (const [index, piece] of pieces.entries()) {
+      const joined = line === undefined ? piece : line + (index === 0 ? ' ' : '') + piece;
+      if (line === undefined || line === hanging || widthOf(joined) <= width) {
+        line = line === hanging ? hanging + piece : joined;
+        continue;
+      }
+      lines.push(line);
+      line = hanging + piece;
+    }
+  }
+  return [...lines, line ?? ''].map((each) => each.replaceAll(unbreakable, ' '));
+}
+
+/**
+ * For text that is drawn anew as it is typed, where the number of rows must be certain.
+ *
  * @param columns the window's width; the last column stays free, because terminals differ in
  * where the cursor goes from it
- * @returns the text in rows that fit
+ * @returns the text in rows that fit, broken anywhere
  */
 export function layOut(text: string, columns: number): string[] {
   const rows: string[] = [];

@@ -1,9 +1,8 @@
-/** What encrypting and decrypting both do with a key. */
+/** A key of AWS KMS: what encrypting and decrypting both do with it. */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
-import type { LocalKey } from './local-key.ts';
 
 export interface AwsKey {
   readonly kind: 'aws';
@@ -20,14 +19,4 @@ export async function openAwsKey(reference: AwsKeyReference, sources: KeySources
 export async function wrapWithAwsKey({ keyId, kms }: AwsKey): Promise<WrappingKey> {
   const { kmsWrappingKey } = await import('../envelope/kms-wrapping-key.ts');
   return kmsWrappingKey(await kms.resolveKey(keyId), kms.dataKeys);
-}
-
-/** Once for each key: its bytes are zeroed, and the wrapping key has a copy of its own. */
-export async function wrapWithLocalKey(key: LocalKey): Promise<WrappingKey> {
-  const { localWrappingKey } = await import('../envelope/local-wrapping-key.ts');
-  // Zeroed by an earlier call, they would encrypt all the same, for anybody to open.
-  if (key.keyBytes.every((byte) => byte === 0)) throw new Error('a local key was used twice');
-  const wrappingKey = localWrappingKey(key.fingerprint, key.keyBytes);
-  key.keyBytes.fill(0);
-  return wrappingKey;
 }

@@ -1,0 +1,83 @@
+/**
+ * Where a run's payload comes from and goes to, and for whom it is. What can be wrong is found
+ * before a message is asked for.
+ */
+import { stdin } from 'node:process';
+
+import { usageError } from '../../errors.ts';
+import type { Arguments } from '../arguments.ts';
+import type { Settings } from '../settings.ts';
+import { askUser, isInteractive } from '../terminal/ask-user.ts';
+import { checkCiphertextOutput } from './ciphertext-output.ts';
+import { type Input, openInput } from './input.ts';
+import { openOutput, type Output } from './output.ts';
+import { withProgress } from './progress.ts';
+
+export interface Streams {
+  readonly input: Input;
+  readonly output: Output;
+}
+
+export interface StreamOptions {
+  /** Whether the output may be the input's file, to be replaced in one step. */
+  readonly inPlace?: boolean;
+  /** Whether to read a frame at once: see input.ts. */
+  readonly inWholeFrames?: boolean;
+}
+
+/** @throws KmsPocError Usage */
+export async function openStreams(
+  args: Arguments,
+  { inPlace = false, inWholeFrames = false }: StreamOptions = {},
+): Promise<Streams> {
+  const input = await openInput(args.in, args.hide, inWholeFrames);
+  const output = await openOutput(args.out, input, inPlace);
+  // On a terminal the payload itself shows how far it is; --json is for programs.
+  const isSilent = args.quiet || args.json || output.isTerminal;
+  return { input: isSilent ? input : withProgress(input, args.batch), output };
+}
+
+/**
+ * For one message: its streams, and its user, whom a person is asked for.
+ *
+ * @throws KmsPocError
+ */
+export async function openMessage(
+  args: Arguments,
+  settings: Settings,
+  options: StreamOptions = {},
+): Promise<Streams & { readonly user: string }> {
+  if (args.user === undefined && !isInteractive()) {
+    throw usageError('No user is named.', 'Name one: --user NAME.');
+  }
+  const streams = await openStreams(args, options);
+  checkCiphertextOutput(args, streams.output);
+  return { ...streams, user: args.user ?? (await askUser(settings.users())) };
+}
+
+/**
+ * For `--batch`, where each line may name its user, and nothing is ever asked.
+ *
+ * @throws KmsPocError
+ */
+export async function openBatch(args: Arguments, options: StreamOptions = {}): Promise<Streams> {
+  if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
+    throw usageError(
+      'A batch is not typed in: standard input is a terminal.',
+      'Pipe JSON Lines in, or name a file with --in.',
+    );
+  }
+  return openStreams(args, options);
+}
+
+/** @throws KmsPocError Usage, for what a batch has no use for */
+export function checkBatchArguments(args: Arguments): void {
+  for (const name of ['json', 'binary', 'hide'] as const) {
+    if (args[name]) {
+      throw usageError(
+        `--batch and --${name} exclude each other.`,
+        'A batch is JSON Lines, in and out: leave one out.',
+      );
+    }
+  }
+}

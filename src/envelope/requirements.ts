@@ -1,0 +1,120 @@
+/** What a message is refused for: one text for each reason. */
+import { KmsPocError } from '../errors.ts';
+import { isUserName } from '../formats/user-name.ts';
+import type { EnvelopeHeader } from './header.ts';
+import { maxUnverifiedBytes } from './limits.ts';
+
+const requireCommitment = (header: EnvelopeHeader): void => {
+  if (header.committing) return;
+  throw new KmsPocError(
+    'Unsupported',
+    `This message was written without key commitment (${header.suiteName}), and is not read.`,
+    'Encrypt it again with the AWS Encryption SDK 2.0 or newer, with its commitment policy as it is by default.',
+  );
+};
+
+/** Frames that are longer than what may be held in memory. */
+const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
+  if (frameLength <= maxUnverifiedBytes) return;
+  throw new KmsPocError(
+    'Unsupported',
+    `The frames of this message are ${frameLength} bytes long, and at most ${maxUnverifiedBytes} are read.`,
+    'Encrypt it again in shorter frames, with the tool that wrote it.',
+  );
+};
+
+/** @throws KmsPocError Unsupported, for more without frames than what may be held in memory */
+export const requireBodyLength = ({ contentLength }: { contentLength: number }): void => {
+  if (contentLength <= maxUnverifiedBytes) return;
+  throw new KmsPocError(
+    'Unsupported',
+    `This message has ${contentLength} bytes without frames, and at most ${maxUnverifiedBytes} are read.`,
+    'Encrypt it again in frames, with the tool that wrote it.',
+  );
+};
+
+/**
+ * The library takes any encryption context that the header holds: comparing it is our part. Its
+ * own fields begin with `aws-crypto-`, a prefix that is reserved for it.
+ *
+ * @throws KmsPocError WrongUser
+ */
+export const requireUser = (
+  encryptionContext: Readonly<Record<string, string>>,
+  user: string,
+): void => {
+  const names = Object.keys(encryptionContext).filter((name) => !name.startsWith('aws-crypto-'));
+  const { user: other } = encryptionContext;
+  if (names.length === 1 && other === user) return;
+
+  if (other === undefined) {
+    throw new KmsPocError(
+      'WrongUser',
+      'This message names no user in its encryption context, so it is nobody’s here.',
+      'Open it with the tool that wrote it.',
+    );
+  }
+  if (other === user) {
+    throw new KmsPocError(
+      'WrongUser',
+      `This message is for ${user}, but its encryption context holds more than the user.`,
+      'Open it with the tool that wrote it.',
+    );
+  }
+  throw new KmsPocError(
+    'WrongUser',
+    // A header may hold anything.
+    isUserName(other)
+      ? `This message is for ${other}, not for ${user}.`
+      : `This message is not for ${user}.`,
+    'Only the user whom a message was encrypted for can decrypt it.',
+  );
+};
+
+const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
+  const { user } = encryptionContext;
+  if (user !== undefined && !isUserName(user)) {
+    throw new KmsPocError(
+      'WrongUser',
+      'This message is for a user whose name --user does not take.',
+      'Open it with the tool that wrote it.',
+    );
+  }
+  requireUser(encryptionContext, user ?? '');
+};
+
+/**
+ * Of the header alone, before any key is asked for.
+ *
+ * @throws KmsPocError Unsupported, WrongUser
+ */
+export const requireReadable = (header: EnvelopeHeader, user: string): void => {
+  requireCommitment(header);
+  requireFrameLength(header);
+  requireUser(header.encryptionContext, user);
+};
+
+/**
+ * What `decryptMessage` refuses a message for, whichever user and keys are given.
+ *
+ * @param plaintextBytes as its frames announce them
+ */
+export const refusalsOf = (header: EnvelopeHeader, plaintextBytes: number): KmsPocError[] => {
+  const requirements = [
+    requireCommitment,
+    requireFrameLength,
+    requireAnyUser,
+    ({ contentType }: EnvelopeHeader) => {
+      if (contentType === 'single-block') requireBodyLength({ contentLength: plaintextBytes });
+    },
+  ];
+  return requirements.flatMap((requirement) => {
+    try {
+      requirement(header);
+      return [];
+    } catch (error) {
+      if (error instanceof KmsPocError) return [error];
+      throw error;
+    }
+  });
+};

@@ -1,0 +1,96 @@
+/** From the keys that the settings name to a message's data key. */
+import {
+  NodeAlgorithmSuite,
+  type NodeDecryptionMaterial,
+  NodeDefaultCryptographicMaterialsManager,
+} from '@aws-crypto/material-management-node';
+
+import { KmsPocError } from '../errors.ts';
+import type { EnvelopeHeader } from './header.ts';
+import { printableKeys } from './key-names.ts';
+import { cannotDecrypt } from './errors.ts';
+import type { UnwrappingKey, WrappingKey } from './wrapping-key.ts';
+
+export interface Opened {
+  readonly key: WrappingKey;
+  readonly isFirst: boolean;
+  /** What the services of keys before it said, if they were asked. */
+  readonly failures: readonly KmsPocError[];
+}
+
+/**
+ * Asks the keys that the header names, and no others, for the message's data key.
+ *
+ * @throws KmsPocError WrongKey if none is named; what the keys' services said, with the code of the
+ *   first; CannotDecrypt; Interrupted at a passphrase, at once
+ */
+export const unwrapDataKey = async (
+  keys: readonly UnwrappingKey[],
+  header: EnvelopeHeader,
+): Promise<Opened & { materials: NodeDecryptionMaterial }> => {
+  const dataKeys = header.encryptedDataKeys;
+  const otherKeys: string[] = [];
+  const failures: KmsPocError[] = [];
+  let badDataKey: { error: unknown } | undefined;
+  let onlyWraps: KmsPocError | undefined;
+  for (const configured of keys) {
+    if (!dataKeys.some((dataKey) => configured.mayBeNamedBy(dataKey))) {
+      otherKeys.push(configured.name);
+      continue;
+    }
+    try {
+      const key = await configured.open();
+      if (!dataKeys.some((dataKey) => key.isNamedBy(dataKey))) {
+        // As the settings have it, an alias or a file, and which key that turned out to be.
+        const { name } = configured;
+        otherKeys.push(name === key.name ? name : `${name} (${key.name})`);
+        continue;
+      }
+      if (key.onlyWraps !== undefined) {
+        onlyWraps ??= key.onlyWraps;
+        continue;
+      }
+      const materials = await unwrapWith(key, header);
+      return { materials, key, isFirst: configured === keys[0], failures };
+    } catch (error) {
+      // This key can't be had, or doesn't unwrap: another one may.
+      if (!(error instanceof KmsPocError)) badDataKey ??= { error };
+      else if (error.code === 'Interrupted') throw error;
+      else failures.push(error);
+    }
+  }
+  const [first, ...others] = failures;
+  if (first !== undefined) {
+    if (onlyWraps !== undefined) others.push(onlyWraps);
+    throw others.length === 0 ? first : allOf(first, others);
+  }
+  if (badDataKey !== undefined) throw cannotDecrypt(badDataKey.error);
+  // A public key among the settings is no reason to fetch its private half from the safe.
+  throw otherKeys.length === 0 && onlyWraps !== undefined
+    ? onlyWraps
+    : wrongKey(otherKeys, onlyWraps, header);
+};
+
+/** Each key that failed is a way in that someone may be able to mend. */
+const allOf = (first: KmsPocError, others: readonly KmsPocError[]): KmsPocError => {
+  const messages = new Set([first, ...others].map(({ message }) => message));
+  return new KmsPocError(first.code, [...messages].join(' '), first.hint, { cause: first });
+};
+
+const unwrapWith = (key: WrappingKey, header: EnvelopeHeader): Promise<NodeDecryptionMaterial> => {
+  const { encryptionContext, encryptedDataKeys, suiteId } = header.info.messageHeader;
+  const suite = new NodeAlgorithmSuite(suiteId);
+  const manager = new NodeDefaultCryptographicMaterialsManager(key.keyring);
+  return manager.decryptMaterials({ suite, encryptionContext, encryptedDataKeys });
+};
+
+const wrongKey = (
+  keyNames: readonly string[],
+  onlyWraps: KmsPocError | undefined,
+  header: EnvelopeHeader,
+): KmsPocError =>
+  new KmsPocError(
+    'WrongKey',
+    `This message opens with ${printableKeys(header.encryptedDataKeys)}, and not with ${keyNames.join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
+    'Name its key with --key, or add it to DECRYPT_KEYS.',
+  );

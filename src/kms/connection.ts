@@ -1,0 +1,143 @@
+/** A client of AWS KMS: how it finds its way and its credentials, and how long it waits. */
+import { KMSClient } from '@aws-sdk/client-kms';
+import { loadSharedConfigFiles } from '@smithy/core/config';
+
+import { KmsPocError, usageError } from '../errors.ts';
+import type { Events } from '../events.ts';
+import { isKeyArn } from '../formats/kms-arn.ts';
+import { type KmsCall, mapCredentialsError, mapKmsError, missingRegion } from './errors.ts';
+
+export interface KmsOptions {
+  /** Undefined: as the AWS SDK finds it (environment, then profile). */
+  readonly region: string | undefined;
+  readonly profile: string | undefined;
+  readonly endpoint: string | undefined;
+  /** Undefined: the AWS SDK's default chain. */
+  readonly credentials:
+    { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  readonly events: Pick<Events, 'request'>;
+}
+
+// A KMS call takes well under a second. With the SDK's three attempts a silent endpoint is given up
+// after some 16 seconds; its own default would wait for ever.
+const connectionTimeoutMs = 3000;
+const requestTimeoutMs = 5000;
+/** For all attempts together, whatever number of them the AWS configuration says. */
+const deadlineMs = 20_000;
+
+/** The SDK writes warnings to the console unless it is given a logger that does not. */
+const ignore = (): void => undefined;
+const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** How each client of AWS here finds its credentials and its way, and how long it waits. */
+export const clientConfig = (options: KmsOptions) => ({
+  logger: silent,
+  requestHandler: {
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs, // until an answer begins
+    throwOnRequestTimeout: true,
+    socketTimeout: requestTimeoutMs, // until it goes on
+  },
+  ...(options.region !== undefined && { region: options.region }),
+  ...(options.profile !== undefined && { profile: options.profile }),
+  ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+  ...(options.credentials !== undefined && { credentials: options.credentials }),
+});
+
+/** Tells where a client's requests go, before they go. */
+export function watch(
+  service: 'kms' | 'sts',
+  stack: KMSClient['middlewareStack'],
+  { events }: KmsOptions,
+): void {
+  stack.add(
+    (next) => (args) => {
+      events.request(service, (args.request as { hostname: string }).hostname);
+      return next(args);
+    },
+    { step: 'finalizeRequest', name: 'announceHost' },
+  );
+}
+
+/** For each call, all its attempts included. */
+export const callOptions = (): { abortSignal: AbortSignal } => ({
+  abortSignal: AbortSignal.timeout(deadlineMs),
+});
+
+/** A client of KMS, and the way to call it: each error is ours, each answer of the right key. */
+export interface KmsConnection {
+  readonly client: KMSClient;
+  readonly region: string;
+  /** @param request makes the call, and gives the answer with the key that it is of */
+  readonly send: <Answer extends { KeyId?: string | undefined }>(
+    operation: KmsCall['operation'],
+    input: KeyAndContext,
+    request: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
+    newKeyId?: string,
+  ) => Promise<Answer & { KeyId: string }>;
+}
+
+/** In the names of KMS's own API. */
+export interface KeyAndContext {
+  KeyId: string;
+  EncryptionContext?: Record<string, string>;
+}
+
+/** @throws KmsPocError Usage, for a profile or Region that is not there */
+export async function openConnection(options: KmsOptions): Promise<KmsConnection> {
+  if (options.profile !== undefined) await checkProfile(options.profile);
+  const client = new KMSClient(clientConfig(options));
+  watch('kms', client.middlewareStack, options);
+  const region = await client.config.region().catch((error: unknown) => {
+    throw missingRegion(options.region, error);
+  });
+  return {
+    client,
+    region,
+    send: async (operation, { KeyId: keyId, EncryptionContext: context }, request, newKeyId) => {
+      const call: KmsCall = { operation, keyId, newKeyId, region, user: context?.user };
+      await client.config.credentials().catch((error: unknown) => {
+        throw mapCredentialsError(error, call);
+      });
+      try {
+        const answer = await request(callOptions());
+        return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
+      } catch (error) {
+        throw mapKmsError(error, call);
+      }
+    },
+  };
+}
+
+/**
+ * The SDK would search on (environment, instance role …) when the profile that was asked for is
+ * not there, and then fail with a word on credentials, or find another identity.
+ */
+export async function checkProfile(profile: string): Promise<void> {
+  const { configFile, credentialsFile } = await loadSharedConfigFiles();
+  if (configFile[profile] === undefined && credentialsFile[profile] === undefined) {
+    throw usageError(
+      `There is no AWS profile ${profile}.`,
+      'aws configure list-profiles names those there are.',
+    );
+  }
+}
+
+/**
+ * An endpoint that encrypts under another key than it was asked for would go unnoticed until the
+ * day the message must be opened. An alias can't be checked: only KMS knows where it points.
+ */
+export function checkKey(keyId: string, keyArn: string | undefined): string {
+  if (keyArn === undefined) throw noSense('no key');
+  const isSame = isKeyArn(keyId) ? keyArn === keyId : keyArn.endsWith(`:key/${keyId}`);
+  const isAlias = keyId.startsWith('alias/') || keyId.includes(':alias/');
+  if (!isAlias && !isSame) throw noSense(`the key ${keyArn} in place of ${keyId}`);
+  return keyArn;
+}
+
+export const noSense = (what: string): KmsPocError =>
+  new KmsPocError(
+    'Unexpected',
+    `AWS KMS answered with ${what}.`,
+    'Something other than KMS may have answered: check AWS_ENDPOINT_URL.',
+  );

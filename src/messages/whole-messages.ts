@@ -1,0 +1,76 @@
+/**
+ * Messages that are in memory whole, many of them: a data key serves more than one, and each key of
+ * the settings is opened once.
+ */
+import {
+  cachedDataKeys,
+  cachedUnwrapping,
+  type DataKeyLimits,
+  dataKeyLimits,
+} from '../envelope/data-key-cache.ts';
+import { decryptMessage } from '../envelope/decrypt.ts';
+import { encryptionMaterials } from '../envelope/encrypt.ts';
+import { parseHeader } from '../envelope/header.ts';
+import { requireUser } from '../envelope/requirements.ts';
+import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
+import { formatOf } from '../formats/ciphertext-format.ts';
+import { unwrappingKey } from '../keys/decryption-keys.ts';
+import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
+import type { KeyReference } from '../keys/key-reference.ts';
+import type { KeySources } from '../keys/key-sources.ts';
+import { collectAll, streamOf } from '../streams/byte-stream.ts';
+import { once } from '../streams/once.ts';
+import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
+
+export type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
+export type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
+
+/** @param keys each of them can open the messages; loaded when there is the first one */
+export function wholeEncrypter(keys: EncryptionKeys, limits = dataKeyLimits): EncryptWhole {
+  const dataKeys = once(async () =>
+    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
+  );
+  return async (user, plaintext) => {
+    const dataKeyFor = await dataKeys();
+    return encryptWhole(await dataKeyFor(user, plaintext.length), plaintext);
+  };
+}
+
+/** @param keys the keys that may be used, and no others, in the order to try them */
+export function wholeDecrypter(
+  keys: readonly KeyReference[],
+  sources: KeySources,
+  limits: DataKeyLimits = dataKeyLimits,
+): DecryptWhole {
+  // Opened once for all: a key's file need not be read, nor its passphrase asked, again.
+  const unwrappingKeys = keys.map((reference) => {
+    const key = unwrappingKey(reference, sources);
+    return { ...key, open: once(() => key.open()) };
+  });
+  const { otherKey } = sources.events;
+  const materialsFor = cachedUnwrapping(unwrappingKeys, otherKey, limits);
+  return async (user, ciphertext) => {
+    if (formatOf(ciphertext) === 'kms') {
+      const blob = await collectKmsBlob(streamOf(ciphertext));
+      return (await openKmsBlob(keys, sources, user, blob)).plaintext;
+    }
+    const header = parseHeader(ciphertext);
+    if (header !== undefined && isPlainFramed(header)) {
+      requireUser(header.encryptionContext, user);
+      const plaintext = decryptWhole(header, await materialsFor(header), ciphertext);
+      if (plaintext !== undefined) return plaintext;
+    }
+    // Signed, of another layout, or not sound: then this says what it is.
+    return collectAll(
+      decryptMessage({
+        keys: unwrappingKeys,
+        user,
+        ciphertext: streamOf(ciphertext),
+        outputHeldUntilEnd: true,
+        onOpened: ({ key, isFirst, failures }) => {
+          if (!isFirst) otherKey(key.name, failures);
+        },
+      }),
+    );
+  };
+}

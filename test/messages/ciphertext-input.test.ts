@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { KmsPocError } from '../../src/errors.ts';
+import { decodeCiphertext } from '../../src/messages/ciphertext-input.ts';
+import { collectAll, streamOf } from '../../src/streams/byte-stream.ts';
+import { anyLengths, inPieces } from '../support/bytes.ts';
+import { checkLine } from '../support/failure.ts';
+
+/** Begins as each AWS Encryption SDK message does: with bytes that no text has. */
+const binary = Buffer.concat([Buffer.from([0x02, 0x04, 0x78]), randomBytes(97)]);
+const base64 = binary.toString('base64');
+
+async function decode(
+  input: string | Uint8Array,
+  lengths: readonly number[] = [],
+): Promise<Buffer> {
+  const { bytes } = await decodeCiphertext(inPieces(Buffer.from(input), lengths));
+  return Buffer.from(await collectAll(bytes));
+}
+
+async function refusal(
+  input: string | Uint8Array,
+  lengths: readonly number[] = [],
+): Promise<KmsPocError> {
+  const error = await decode(input, lengths).then(
+    (bytes) => assert.fail(`it gave ${bytes.toString('hex')}`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof KmsPocError, String(error));
+  assert.deepEqual([error.code, error.status], ['NotCiphertext', 3]);
+  checkLine(error.message);
+  assert.equal(error.hint, 'Copy all of it, as kms-encrypt printed it.');
+  return error;
+}
+
+describe('decoding', () => {
+  test('gives back what was encoded, however it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), anyLengths, async (bytes, lengths) => {
+        const text = Buffer.from(bytes).toString('base64');
+        assert.ok((await decode(text, lengths)).equals(bytes));
+      }),
+    );
+  });
+
+  const wrapped = (width: number, lineBreak: string): string =>
+    (base64.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).join(lineBreak) + lineBreak;
+  const pasted: Record<string, string> = {
+    'with a line break at the end': `${base64}\n`,
+    'in lines of 76 (MIME, openssl)': wrapped(76, '\n'),
+    'in lines of 64, of Windows': wrapped(64, '\r\n'),
+    'in lines of 7': wrapped(7, '\n'),
+    'indented, with tabs': `\t${wrapped(20, '\n\t  ')}`,
+    'with spaces around and inside': `  ${wrapped(10, '  ')}  `,
+    'with many line breaks before it': `${'\n'.repeat(600)}${base64}`,
+    'in double quotes': `"${base64}"`,
+    'in single quotes': `'${base64}'`,
+    'in backticks': `\`${base64}\``,
+    'with the letters for URLs': base64.replaceAll('+', '-').replaceAll('/', '_'),
+    'without padding': base64.replace(/=+$/, ''),
+    'with the letters for URLs and without padding': binary.toString('base64url'),
+    'with a byte order mark': `\ufeff${base64}`,
+    'as aws kms encrypt prints it': JSON.stringify(
+      {
+        CiphertextBlob: base64,
+        KeyId: 'arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+        EncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+      },
+      undefined,
+      4,
+    ),
+    'as kms-encrypt --json prints it': `${JSON.stringify({ user: 'ä', ciphertext: base64, key: 'k', format: 'kms' })}\n`,
+    'as JSON with a byte order mark and space before it': `\ufeff \r\n\t{"ciphertext":"${base64}"}`,
+    'as JSON behind many line breaks': `${'\n'.repeat(100)}{"ciphertext":"${base64}"}`,
+    'as JSON of which the text is wrapped': JSON.stringify({ CiphertextBlob: wrapped(76, '\n') }),
+  };
+  for (const [name, text] of Object.entries(pasted)) {
+    test(name, async () => {
+      for (const lengths of [[], [1], [1, 0, 600], [513]]) {
+        assert.ok((await decode(text, lengths)).equals(binary), `cut by ${lengths.join()}`);
+      }
+    });
+  }
+
+  test('bytes stay bytes', async () => {
+    for (const lengths of [[], [1]]) {
+      assert.ok((await decode(binary, lengths)).equals(binary));
+      const { cameAsBytes } = await decodeCiphertext(inPieces(binary, lengths));
+      assert.equal(cameAsBytes, true);
+    }
+    // Bytes that look like a byte order mark or like JSON are no text for that.
+    for (const start of ['efbbbf0204', '7b0002', '2277ff00', '0a02ff']) {
+      const bytes = Buffer.concat([Buffer.from(start, 'hex'), binary]);
+      assert.ok((await decode(bytes)).equals(bytes));
+    }
+  });
+
+  test('nothing, and nothing but what is pasted along, is nothing', async () => {
+    for (const text of ['', ' ', '\n\r\n\t', '""', '\ufeff', `{"ciphertext":""}`]) {
+      assert.equal((await decode(text)).length, 0, JSON.stringify(text));
+    }
+  });
+});
+
+describe('what is no ciphertext', () => {
+  test('a batch is named, and what reads it', async () => {
+    const batch = Buffer.from(`{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}\n`);
+    await assert.rejects(decodeCiphertext(streamOf(batch)), {
+      message: 'This is a batch, with a message on each line.',
+      hint: 'Use --batch for it.',
+    });
+  });
+
+  test('UTF-16, as PowerShell writes it, is named', async () => {
+    for (const bytes of [
+      Buffer.from(`\ufeff${base64}`, 'utf16le'),
+      Buffer.from(`\ufeff${base64}`, 'utf16le').swap16(),
+    ]) {
+      await assert.rejects(decodeCiphertext(streamOf(bytes)), {
+        code: 'NotCiphertext',
+        message: 'This is text in UTF-16, not an encrypted message.',
+      });
+    }
+  });
+
+  const wrong: [string, string | Uint8Array, string][] = [
+    [
+      'a sentence',
+      'this is a secret.',
+      'This is not an encrypted message: base64 has no place for ., found behind 13 characters.',
+    ],
+    [
+      'a sign in the middle',
+      `${base64.slice(0, 50)}!${base64.slice(50)}`,
+      'This is not an encrypted message: base64 has no place for !, found behind 50 characters.',
+    ],
+    [
+      'a curly quote',
+      `“${base64}”`,
+      'This is not an encrypted message: base64 has no place for byte 0xe2, found behind 0 characters.',
+    ],
+    [
+      'an ellipsis, as some programs cut',
+      `${base64.slice(0, 40)}…`,
+      'This is not an encrypted message: base64 has no place for byte 0xe2, found behind 40 characters.',
+    ],
+    [
+      'an armour around it',
+      `-----BEGIN MESSAGE-----\n${base64}\n-----END MESSAGE-----\n`,
+      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+    ],
+    [
+      'letters behind the padding',
+      'QUJDRA==QUJD',
+      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+    ],
+    [
+      'padding in the middle',
+      'QU=JD',
+      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+    ],
+    ['too much padding', 'QUJD=', 'This message is not complete: its base64 breaks off after 5'],
+    ['too little padding', 'QQ=', 'This message is not complete: its base64 breaks off after 3'],
+    ['one letter too many', 'QUJDR', 'This message is not complete: its base64 breaks off after 5'],
+    ['padding alone', '==', 'This message is not complete: its base64 breaks off after 2'],
+    [
+      'a last letter with bits of a letter that is gone',
+      'QUJDRR==',
+      'This message is not complete: its base64 breaks off after 8 characters.',
+    ],
+    ['the same without padding', 'QUJDRR', 'This message is not complete: its base64 breaks off'],
+    ['the same with one', 'QUJDRUZ=', 'This message is not complete: its base64 breaks off'],
+    [
+      'half a JSON',
+      `{"CiphertextBlob": "${base64}",\n  "Ke`,
+      'This is not an encrypted message: it begins as JSON does, but is not whole.',
+    ],
+    [
+      'other JSON',
+      '{"user":"alice","message":"this is a secret"}',
+      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+    ],
+    [
+      'JSON of another kind in the field',
+      '{"ciphertext":{"a":1}}',
+      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+    ],
+    [
+      'JSON with a field of its prototype only',
+      '{"__proto__":{"ciphertext":"QUJD"}}',
+      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+    ],
+    [
+      'JSON with something else in the field',
+      '{"ciphertext":"this is a secret."}',
+      'This is not an encrypted message: base64 has no place for ., found behind 13 characters.',
+    ],
+  ];
+  for (const [name, input, message] of wrong) {
+    test(name, async () => {
+      for (const lengths of [[], [1], [4], [5, 0]]) {
+        const error = await refusal(input, lengths);
+        assert.ok(error.message.startsWith(message), error.message);
+      }
+    });
+  }
+
+  test('a text cut anywhere is refused, or is that much of the bytes', async () => {
+    const text = randomBytes(30).toString('base64');
+    for (let length = 1; length < text.length; length++) {
+      const cut = text.slice(0, length);
+      // By base64 alone only some cuts can be told; the rest is for the cryptography to find.
+      const isWhole =
+        Buffer.from(cut, 'base64').toString('base64').replace(/=+$/, '') === cut.replace(/=+$/, '');
+      if (isWhole && length % 4 !== 1) {
+        assert.ok((await decode(cut)).equals(Buffer.from(cut, 'base64')));
+      } else {
+        const { message } = await refusal(cut);
+        assert.equal(
+          message,
+          `This message is not complete: its base64 breaks off after ${length} characters.`,
+        );
+      }
+    }
+  });
+
+  test('of any text it decodes only what base64 can hold, however it is cut', async () => {
+    const anyText = fc.string({ unit: fc.constantFrom(...Array.from('AQgw019+/-_= \n"\'.ä😀{}')) });
+    await fc.assert(
+      fc.asyncProperty(anyText, anyLengths, async (text, lengths) => {
+        const outcome = async (cut: readonly number[]): Promise<string> =>
+          decode(text, cut).then(
+            (bytes) => bytes.toString('hex'),
+            (error: unknown) => {
+              assert.ok(error instanceof KmsPocError);
+              return error.message;
+            },
+          );
+        const whole = await outcome([]);
+        assert.equal(await outcome(lengths), whole);
+        const letters = text
+          .replace(/[\s"']/g, '')
+          .replace(/-/g, '+')
+          .replace(/_/g, '/');
+        if (/^[\da-f]*$/.test(whole)) {
+          assert.equal(
+            letters.replace(/=+$/, ''),
+            Buffer.from(whole, 'hex').toString('base64').replace(/=+$/, ''),
+          );
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
