@@ -26,7 +26,7 @@ export interface Arguments {
 }
 
 /** `--help` or `--version`: a text for standard output, and nothing else to do. */
-export interface Information {
+interface Information {
   readonly information: string;
 }
 

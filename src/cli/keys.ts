@@ -33,7 +33,7 @@ import { askOnce } from './terminal/ask-passphrase.ts';
 import { isInteractive } from './terminal/ask-user.ts';
 import type { Notices } from './terminal/notices.ts';
 
-export interface PreparedKeys {
+interface PreparedKeys {
   readonly settings: Settings;
   readonly key: KeyReference;
   /** Further keys for each new message, which may open it too. */

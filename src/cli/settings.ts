@@ -10,7 +10,7 @@ import type { Arguments } from './arguments.ts';
 import { readSettingsFile, type SettingsFile } from './settings-file.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
-export type SettingName =
+type SettingName =
   | 'KEY_ID'
   | 'BACKUP_KEYS'
   | 'DECRYPT_KEYS'
@@ -28,7 +28,7 @@ export type SettingName =
   | 'AWS_ENDPOINT_URL_STS';
 
 /** Where a setting was found. */
-export type Origin = 'environment' | { readonly option: string } | { readonly file: string };
+type Origin = 'environment' | { readonly option: string } | { readonly file: string };
 
 export interface Setting {
   readonly name: SettingName | 'AWS_DEFAULT_REGION';
@@ -46,7 +46,7 @@ export function titleOf({ name, origin }: Setting): string {
   return 'option' in origin ? origin.option : `${name} in ${origin.file}`;
 }
 
-export interface KeyPair {
+interface KeyPair {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }

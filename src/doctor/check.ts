@@ -4,7 +4,7 @@ import { KmsPocError } from '../errors.ts';
 /** In the order in which they are asked. */
 export const sections = ['settings', 'files', 'identity', 'keys', 'routes'] as const;
 
-export type Section = (typeof sections)[number];
+type Section = (typeof sections)[number];
 
 export interface Check {
   readonly section: Section;

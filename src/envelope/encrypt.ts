@@ -14,7 +14,7 @@ import { defaultFrameLength, maxEncryptedDataKeys } from './limits.ts';
 import { joinSmall, throughStream } from './through-stream.ts';
 import type { WrappingKey } from './wrapping-key.ts';
 
-export interface EncryptMessageOptions {
+interface EncryptMessageOptions {
   /** Where the data key comes from: `encryptionMaterials`. */
   materialsManager: NodeMaterialsManager;
   /** The message is for this user: its encryption context is `{ user }` and nothing else. */

@@ -11,13 +11,13 @@ export interface AwsKeyReference {
 }
 
 /** A local key file; without a path the default one in the user's data folder. */
-export interface LocalKeyReference {
+interface LocalKeyReference {
   readonly kind: 'local';
   readonly file: string | undefined;
 }
 
 /** An RSA key file in PEM: a public key encrypts, a private key decrypts. */
-export interface RsaKeyReference {
+interface RsaKeyReference {
   readonly kind: 'rsa';
   readonly file: string;
 }

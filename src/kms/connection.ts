@@ -65,7 +65,7 @@ export const callOptions = (): { abortSignal: AbortSignal } => ({
 });
 
 /** A client of KMS, and the way to call it: each error is ours, each answer of the right key. */
-export interface KmsConnection {
+interface KmsConnection {
   readonly client: KMSClient;
   readonly region: string;
   /** @param request makes the call, and gives the answer with the key that it is of */

@@ -47,7 +47,7 @@ const maxCiphertextLineBytes = 24 * mebibyte;
 /** Lines, and so calls of a key's service, at once; and what else waits in memory. */
 const inOrderLimits = { maxPending: 16, maxSize: mebibyte, maxCount: 1024 };
 
-export interface BatchOptions extends Users {
+interface BatchOptions extends Users {
   readonly input: ByteStream;
   /** For tests. */
   readonly limits?: DataKeyLimits;

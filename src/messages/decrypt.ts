@@ -7,7 +7,7 @@ import { type ByteStream, streamOf } from '../streams/byte-stream.ts';
 import { findCiphertext, type FoundCiphertext } from './ciphertext-input.ts';
 import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
 
-export interface DecryptRequest {
+interface DecryptRequest {
   readonly user: string;
   /** The keys that may be used, and no others, in the order to try them. */
   readonly keys: readonly KeyReference[];
@@ -16,7 +16,7 @@ export interface DecryptRequest {
   readonly outputHeldUntilEnd: boolean;
 }
 
-export interface Decrypted {
+interface Decrypted {
   /**
    * Verified bytes only. Yet a message can turn out to be cut or changed further on: it is the
    * message only once it was read to its end without an error.

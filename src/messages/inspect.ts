@@ -8,7 +8,7 @@ import { collectKmsBlob } from './kms-blob.ts';
  * What is taken for a blob of AWS KMS. AWS doesn't publish the format: its length is all that can
  * be told, and whether it is one only KMS can.
  */
-export interface BlobInspection {
+interface BlobInspection {
   readonly format: 'kms';
   readonly bytes: number;
   readonly verified: false;

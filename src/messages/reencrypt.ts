@@ -42,7 +42,7 @@ export interface Ways<Encrypted extends New> {
   readonly reopen: (user: string, written: ByteStream) => Promise<ByteStream>;
 }
 
-export interface Proof {
+interface Proof {
   /**
    * Opens the new ciphertext, before the old one is given up for it.
    *

@@ -22,8 +22,8 @@ import { collectAll, streamOf } from '../streams/byte-stream.ts';
 import { once } from '../streams/once.ts';
 import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
 
-export type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
-export type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
+type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
+type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
 
 /** @param keys each of them can open the messages; loaded when there is the first one */
 export function wholeEncrypter(keys: EncryptionKeys, limits = dataKeyLimits): EncryptWhole {

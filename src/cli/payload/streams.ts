@@ -18,7 +18,7 @@ export interface Streams {
   readonly output: Output;
 }
 
-export interface StreamOptions {
+interface StreamOptions {
   /** Whether the output may be the input's file, to be replaced in one step. */
   readonly inPlace?: boolean;
   /** Whether to read a frame at once: see input.ts. */

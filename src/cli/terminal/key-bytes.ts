@@ -8,7 +8,7 @@ const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 const pasteEnd = [...Buffer.from('\x1b[201~')];
 
-export interface TerminalInput {
+interface TerminalInput {
   /**
    * @returns a byte of text or a control character; or the bytes of a whole paste, in which LF
    * stands for CR and CR LF, because terminals send these for the line breaks of what is pasted;
