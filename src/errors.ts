@@ -50,18 +50,23 @@ const statusOfCode = {
 
 export type ErrorCode = keyof typeof statusOfCode;
 
+/** Whoever closed the output wants no more; whoever pressed Ctrl-C knows. */
+type SilentCode = 'Interrupted' | 'OutputClosed';
+
 export const isErrorCode = (code: unknown): code is ErrorCode =>
   typeof code === 'string' && Object.hasOwn(statusOfCode, code);
 
 export class KmsPocError extends Error {
   override readonly name = 'KmsPocError';
   readonly code: ErrorCode;
-  /** What to do about it: one line, shown below the message. */
+  /** What to do about it: one line, shown below the message. Only what nobody is told has none. */
   readonly hint: string | undefined;
 
   /**
    * @param message one line that says what happened, in the user's words; never a plaintext or a secret
    */
+  constructor(code: SilentCode, message: string, hint?: undefined, options?: ErrorOptions);
+  constructor(code: ErrorCode, message: string, hint: string | undefined, options?: ErrorOptions);
   constructor(code: ErrorCode, message: string, hint?: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -80,9 +85,30 @@ export class KmsPocError extends Error {
 }
 
 /** An error in how the command was called or set up (status 2). */
-export const usageError = (message: string, hint?: string, options?: ErrorOptions): KmsPocError =>
+export const usageError = (message: string, hint: string, options?: ErrorOptions): KmsPocError =>
   new KmsPocError('Usage', message, hint, options);
 
 /** The system's own name for what went wrong with a file: `ENOENT`. */
 export const systemCode = (error: unknown): string =>
   (error as NodeJS.ErrnoException).code ?? 'unknown reason';
+
+const reasonOfCode: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EFBIG: 'the file is too large',
+  EISDIR: 'it is a folder',
+  ELOOP: 'too many symbolic links',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no such file',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENXIO: 'nothing is connected to it',
+  EPERM: 'operation not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+/** @returns what went wrong with a file, for the end of a sentence: `no such file (ENOENT)` */
+export function reasonOf(error: unknown): string {
+  const code = systemCode(error);
+  const reason = reasonOfCode[code];
+  return reason === undefined ? code : `${reason} (${code})`;
+}

@@ -58,13 +58,9 @@ function checkLongOptions(
     const type = names.get(name);
     if (type === undefined) {
       // It may be the message: a private key begins with hyphens too.
-      refuse(
-        /^[a-zA-Z-]{1,30}$/.test(name)
-          ? `There is no option --${name}.`
-          : 'There is no such option.',
-      );
+      refuse(/^[a-zA-Z-]{1,30}$/.test(name) ? `Unknown option --${name}.` : 'Unknown option.');
     }
-    if (type === 'boolean' && value !== undefined) refuse(`--${name} takes no value.`);
+    if (type === 'boolean' && value !== undefined) refuse(`--${name} doesn't take a value.`);
   }
 }
 
@@ -125,7 +121,7 @@ export async function parseArguments(
     )?.[1];
     throw usageError(
       option === undefined
-        ? 'The command line can not be read.'
+        ? 'Could not parse the command line.'
         : `${option.length === 1 ? '-' : '--'}${option} needs a value.`,
       seeHelp,
       { cause },
@@ -137,13 +133,13 @@ export async function parseArguments(
   const known = new Set(['_', '$0', 'help', 'version', ...Object.keys(options), ...aliases]);
   const unknown = Object.keys(parsed).find((name) => !known.has(name));
   if (unknown !== undefined) {
-    refuse(`There is no option ${unknown.length === 1 ? '-' : '--'}${unknown}.`);
+    refuse(`Unknown option ${unknown.length === 1 ? '-' : '--'}${unknown}.`);
   }
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     throw usageError(
-      'A message is never an argument, which other users of this machine could see, and nothing else is one.',
+      'Unexpected argument. Messages are never passed on the command line, where other users could see them.',
       'in' in options
-        ? `Type it at the prompt, pipe it in, or name a file with --in. ${seeHelp}`
+        ? `Type the message at the prompt, pipe it in, or use --in FILE. ${seeHelp}`
         : seeHelp,
     );
   }

@@ -70,24 +70,22 @@ export const announce = (settings: Settings, { notice, warn }: Notices): Events 
     const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
     warn(
       service === 'kms'
-        ? `messages go to ${host}, which is not AWS KMS (set by ${source}).`
-        : `${host}, which is not AWS STS, is asked who this is (set by ${source}).`,
+        ? `messages are sent to ${host}, which is not AWS KMS (set by ${source}).`
+        : `identities are checked with ${host}, which is not AWS STS (set by ${source}).`,
     );
   },
   fallback: (error, nextRegion) => {
-    warn(`${error.message} Going on in ${nextRegion}.`);
+    warn(`${error.message} Continuing in ${nextRegion}.`);
   },
   keyMade: (file) => {
-    warn(`made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.`);
+    warn(`created a new local key: ${file}. Back it up: without it, what it encrypted is lost.`);
   },
   keyExposed: (file) => {
-    notice(`others can read the key ${file}: chmod 600 it.`);
+    notice(`other users can read the key ${file}. Run: chmod 600 ${file}`);
   },
   otherKey: (key, failures) => {
     // That an old message is not of the first key is no failure of that key.
     const failure = failures.find(({ status }) => status !== exitStatus.undecryptable);
-    warn(
-      `opened with ${key}, which is not the first key${failure === undefined ? '.' : `: ${failure.message}`}`,
-    );
+    warn(`opened with another key: ${key}.${failure === undefined ? '' : ` ${failure.message}`}`);
   },
 });

@@ -47,7 +47,9 @@ interface PreparedKeys {
 export function prepareKeys(args: Arguments, role: Role, notices: Notices): PreparedKeys {
   const settings = loadSettings(args, env);
   if (settings.file?.othersCanRead === true) {
-    notices.notice(`others can read ${settings.file.path}: chmod 600 it.`);
+    notices.notice(
+      `other users can read ${settings.file.path}. Run: chmod 600 ${settings.file.path}`,
+    );
   }
   const users = settings.users();
   useProfile(settings);
@@ -71,10 +73,7 @@ export function prepareMove(
 ): { readonly settings: Settings; readonly openMove: () => Promise<Move> } {
   const { settings, backupKeys, allKeys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
   if (settings.toKey === undefined) {
-    throw usageError(
-      'No key is set to move messages to.',
-      'Name it: --to-key KEY, or KEY_ID in the settings.',
-    );
+    throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
   }
   const newKey = parseKeyReference(settings.toKey.value, titleOf(settings.toKey));
   // Not held to FALLBACK_REGIONS: those are of the key that is left, it may be.
@@ -105,8 +104,8 @@ export function parseBackupKeys(settings: Settings): KeyReference[] {
   const backupKeys = parseList(settings.backupKeys);
   if (backupKeys.length < maxEncryptedDataKeys) return backupKeys;
   throw usageError(
-    `BACKUP_KEYS names ${backupKeys.length} keys, more than the ${maxEncryptedDataKeys - 1} that a message can have beside its first.`,
-    'Take some away.',
+    `BACKUP_KEYS names ${backupKeys.length} keys; a message can have at most ${maxEncryptedDataKeys - 1} besides its first.`,
+    'Remove some of them.',
   );
 }
 
@@ -119,7 +118,7 @@ function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices)
   }
   if (!isInteractive()) throw noKeySet();
   notice(
-    `no KEY_ID is set${settings.file === undefined ? ' and there is no .env in this folder' : ''}, so this uses a key on this machine, ${sources.defaultLocalKeyFile}. For AWS KMS, set KEY_ID in .env or use --key.`,
+    `KEY_ID is not set${settings.file === undefined ? ' and there is no .env in this folder' : ''}: using the local key ${sources.defaultLocalKeyFile}. To use AWS KMS, set KEY_ID in .env or pass --key.`,
   );
   return { kind: 'local', file: undefined };
 }
@@ -139,7 +138,7 @@ export function parseKey(settings: Settings): KeyReference | undefined {
 export const noKeySet = (): KmsPocError =>
   usageError(
     'No key is set.',
-    'Set KEY_ID in .env or the environment, or --key; --key local needs no AWS account.',
+    'Set KEY_ID in .env or the environment, or pass --key. (--key local needs no AWS account.)',
   );
 
 /** An ARN's Region beats the settings, but asking for another one in the same call contradicts. */
@@ -147,8 +146,8 @@ function checkRegion(key: KeyReference, { region }: Settings): void {
   const arnRegion = key.kind === 'aws' ? key.arnRegion : undefined;
   if (!isFromOption(region) || arnRegion === undefined || region?.value === arnRegion) return;
   throw usageError(
-    `--region says ${region?.value}, and the key's ARN ${arnRegion}.`,
-    'Leave out --region: an ARN names its own.',
+    `--region is ${region?.value}, but the key's ARN says ${arnRegion}.`,
+    'Remove --region: the ARN already names the Region.',
   );
 }
 
@@ -157,16 +156,16 @@ export function checkFallback(key: KeyReference, settings: Settings): void {
   if (settings.fallbackRegions().length === 0 || key.kind !== 'aws') return;
   if (!isMultiRegionKey(key.keyId)) {
     throw usageError(
-      `FALLBACK_REGIONS needs a multi-Region key, by its id or ARN with mrk-, and the key is ${key.keyId}.`,
-      'Name the multi-Region key itself, or go without for this run: FALLBACK_REGIONS=, in front of the command.',
+      `FALLBACK_REGIONS needs a multi-Region key, named by its id or ARN (mrk-…), but the key is ${key.keyId}.`,
+      'Name the multi-Region key itself, or turn fallback off for this run: put FALLBACK_REGIONS=, in front of the command.',
     );
   }
   // Calls for every Region go there: the Region that it is in would be asked for all of them.
   const endpoint = settings.endpoint('kms');
   if (endpoint !== undefined && isAwsHost(new URL(endpoint.value).hostname, 'kms')) {
     throw usageError(
-      `${titleOf(endpoint)} is an endpoint of one Region, so no other one of FALLBACK_REGIONS could be reached.`,
-      'Take one of the two settings away.',
+      `${titleOf(endpoint)} is the endpoint of one Region, so those in FALLBACK_REGIONS can't be reached.`,
+      'Remove one of the two settings.',
     );
   }
 }

@@ -15,20 +15,20 @@ const flag = (description: string, alias?: string): Options => ({
 });
 
 const commonOptions = {
-  user: text('whose message it is; asked for in a terminal', 'u'),
+  user: text('the user the message is for (default: asked for in a terminal)', 'u'),
   key: text(
-    'alias/NAME, a key id or ARN of AWS KMS, local, local:FILE or rsa:FILE (default: KEY_ID)',
+    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE or rsa:FILE (default: KEY_ID)',
     'k',
   ),
   in: text('read from FILE; - is standard input', 'i'),
   out: text('write to FILE, mode 0600, all or nothing', 'o'),
-  batch: flag('JSON Lines in and out, one message on each line'),
-  json: flag('one JSON object on standard output'),
+  batch: flag('read and write JSON Lines, one message per line'),
+  json: flag('print one JSON object on standard output'),
   region: text('AWS Region, as in the AWS CLI'),
   profile: text('AWS profile, as in the AWS CLI'),
-  'env-file': text('settings file (default: .env in this folder, if there is one)'),
+  'env-file': text('settings file (default: .env in the current folder, if there is one)'),
   quiet: flag(
-    'no progress, no notices but for a new local key, a strange endpoint, a fallback Region or key',
+    'no progress and no notices, except about a new local key, a non-AWS endpoint, or a fallback Region or key',
     'q',
   ),
 } satisfies Record<string, Options>;
@@ -36,25 +36,25 @@ const commonOptions = {
 export const commands = {
   'kms-encrypt': {
     description:
-      'Encrypts a message for a user, with AWS KMS or a local key. The message is typed at a prompt, piped in, or read from a file: never an argument, which every process could see.',
+      'Encrypts a message for a user, with AWS KMS or a local key. Type the message at the prompt, pipe it in, or read it from a file. It is never an argument: every process can see those.',
     options: {
       ...commonOptions,
-      hide: flag("don't show the message while it is typed"),
-      binary: flag('write the ciphertext as bytes instead of base64; never to a terminal'),
+      hide: flag("don't show the message as it is typed"),
+      binary: flag('write raw bytes instead of base64 (never to a terminal)'),
     },
     examples: [
       ['kms-encrypt', 'choose a user, type a message'],
       ['kms-encrypt -u alice < secret.txt > secret.b64', 'in a script'],
-      ['tar c folder | kms-encrypt -u alice --binary > folder.enc', 'anything of any size'],
+      ['tar c folder | kms-encrypt -u alice --binary > folder.enc', 'any data of any size'],
       ['kms-encrypt --batch < messages.jsonl > encrypted.jsonl', 'many messages'],
     ],
   },
   'kms-decrypt': {
-    description: 'Decrypts a message, for the user it was encrypted for.',
+    description: 'Decrypts a message for the user it was encrypted for.',
     options: {
       ...commonOptions,
-      hide: flag("don't show the ciphertext while it is typed"),
-      inspect: flag('say what a ciphertext is, without decrypting it: no user, no key, no call'),
+      hide: flag("don't show the ciphertext as it is typed"),
+      inspect: flag('describe a ciphertext without decrypting it; needs no user, key or network'),
     },
     examples: [
       ['kms-decrypt', 'choose a user, paste a message'],
@@ -65,41 +65,44 @@ export const commands = {
   },
   'kms-reencrypt': {
     description:
-      'Moves an encrypted message to another key, for the same user. AWS KMS moves what it encrypted itself, where both keys are in one Region and no backup keys are set; all else is decrypted and encrypted again in one stream. The file may be replaced: -i and -o may name the same one. Needed to leave a key for good, or to give old messages the backup keys that are set now. Not needed when AWS rotates a key: that never breaks old messages.',
+      "Moves an encrypted message to another key, for the same user. Use it to stop using a key, or to add your current backup keys to old messages. You don't need it when AWS rotates a key: old messages still open. A message that AWS KMS encrypted itself is moved inside KMS if both keys are in the same Region and no backup keys are set; anything else is decrypted and re-encrypted in one stream. -i and -o may name the same file.",
     options: {
       ...commonOptions,
       key: text('the key it was encrypted with (default: KEY_ID; DECRYPT_KEYS are tried too)', 'k'),
       'to-key': text('the key to move it to (default: KEY_ID)'),
-      hide: flag("don't show the ciphertext while it is typed"),
-      binary: flag('write the ciphertext as bytes, also where it came as base64'),
+      hide: flag("don't show the ciphertext as it is typed"),
+      binary: flag('write raw bytes even if the input was base64'),
     },
     examples: [
-      ['kms-reencrypt -u alice --to-key alias/new -i x.enc -o x.enc', 'a file, in its place'],
+      ['kms-reencrypt -u alice --to-key alias/new -i x.enc -o x.enc', 'a file, in place'],
       ['kms-reencrypt -u alice --to-key alias/new < old.b64 > new.b64', 'in a script'],
       ['kms-reencrypt --batch --to-key alias/new -i all.jsonl -o all.jsonl', 'many messages'],
       [
         'DECRYPT_KEYS=alias/old kms-reencrypt',
-        'paste a message of an old key, to move it to KEY_ID',
+        'paste a message encrypted with an old key, to move it to KEY_ID',
       ],
     ],
   },
   'kms-doctor': {
     description:
-      'Is this set-up right, and which routes to the messages work? It looks at the settings, files, identities, keys and the clock, then sends a random message through each route: every Region, every backup key, every private key at hand. It writes nothing. The status is 0 only if nothing is wrong.',
+      'Checks your setup: settings, files, identities and keys. Then it sends random messages through every route: each Region, each backup key, each private key at hand. It changes nothing. The exit status is 0 only if nothing is wrong.',
     options: {
-      user: text('whom the random messages are for (default: the first of USERS)', 'u'),
+      user: text('the user to encrypt random messages for (default: the first in USERS)', 'u'),
       key: commonOptions.key,
-      json: flag('one JSON object on standard output: {ok, checks}'),
+      json: flag('print one JSON object on standard output: {ok, checks}'),
       region: commonOptions.region,
       profile: commonOptions.profile,
       'env-file': commonOptions['env-file'],
       quiet: commonOptions.quiet,
     },
     examples: [
-      ['kms-doctor', 'is all well here?'],
-      ['kms-doctor -u carol --env-file production.env', 'another set-up, with USERS=*'],
+      ['kms-doctor', 'check your setup'],
+      ['kms-doctor -u carol --env-file production.env', 'check another setup, where USERS is *'],
       ['kms-doctor --json > report.json || mail-it', 'in cron'],
-      ['kms-doctor --key rsa:private.pem', 'does this private key open what BACKUP_KEYS wrote?'],
+      [
+        'kms-doctor --key rsa:private.pem',
+        'can this private key open what was encrypted with BACKUP_KEYS?',
+      ],
     ],
   },
 } satisfies Record<

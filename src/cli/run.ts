@@ -60,7 +60,7 @@ function requireCurrentFolder(): void {
   try {
     process.cwd();
   } catch (cause) {
-    throw usageError('The current folder is not there any more.', 'Go to another one: cd.', {
+    throw usageError('The current folder no longer exists.', 'Change to another folder with cd.', {
       cause,
     });
   }
@@ -73,8 +73,8 @@ function explain(name: CommandName, error: unknown): ExitStatus {
       ? error
       : new KmsPocError(
           'Unexpected',
-          `Something unexpected happened (${error instanceof Error ? error.name : typeof error}).`,
-          'This is a bug. With DEBUG=kms-poc in the environment the command shows where it is.',
+          `Unexpected error (${error instanceof Error ? error.name : typeof error}).`,
+          'This is a bug. Run it again with DEBUG=kms-poc in the environment to see where.',
         );
   // Whoever closed the output wants no more; whoever pressed Ctrl-C knows.
   if (known.code !== 'OutputClosed' && known.code !== 'Interrupted') {

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 
 import { parse } from 'dotenv';
 
-import { systemCode, usageError } from '../errors.ts';
+import { reasonOf, systemCode, usageError } from '../errors.ts';
 import { readSmallFileSync } from '../streams/small-file.ts';
 
 export interface SettingsFile {
@@ -25,9 +25,9 @@ export function readSettingsFile(given: string | undefined): SettingsFile | unde
     const code = systemCode(cause);
     if (given === undefined && code === 'ENOENT') return undefined;
     throw usageError(
-      `The settings file ${path} can't be read (${code}).`,
+      `Can't read the settings file ${path}: ${reasonOf(cause)}.`,
       given === undefined
-        ? 'Make it readable, or move it away.'
+        ? 'Make it readable, or move it elsewhere.'
         : 'Check the path after --env-file.',
       { cause },
     );

@@ -170,11 +170,11 @@ const splitList = (text: string): string[] =>
  * @throws KmsPocError Usage
  */
 export function checkUser(user: string, users: readonly string[] | '*'): string {
-  if (!isUserName(user)) throw usageError('That is not a user name.', `${userNameRule}.`);
+  if (!isUserName(user)) throw usageError('Not a valid user name.', `${userNameRule}.`);
   if (users !== '*' && !users.includes(user)) {
     throw usageError(
       `${user} is not one of the users: ${users.join(', ')}.`,
-      'Names are case-sensitive. Who may be named is set in USERS (* allows any name).',
+      'Names are case-sensitive. USERS lists the allowed names (* allows any).',
     );
   }
   return user;
@@ -212,14 +212,14 @@ function checkEndpoint(setting: Setting | undefined): Setting | undefined {
   const url = URL.canParse(setting.value) ? new URL(setting.value) : undefined;
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
     throw usageError(
-      `${titleOf(setting)} is not an http or https address.`,
+      `${titleOf(setting)} is not an http or https URL.`,
       'It should look like https://kms.eu-central-1.amazonaws.com.',
     );
   }
   if (setting.origin !== 'environment' && url.protocol === 'http:' && !isLoopback(url.hostname)) {
     throw usageError(
       `${titleOf(setting)} would send messages to ${url.host} without encryption.`,
-      'From a settings file, an endpoint must be https or on this machine.',
+      'An endpoint in a settings file must use https or be on this machine.',
     );
   }
   return setting;

@@ -55,7 +55,7 @@ export async function openCanary(
   if (!isSame) {
     throw new KmsPocError(
       'CannotDecrypt',
-      'What was decrypted is not what was encrypted.',
+      'The decrypted message differs from the one that was encrypted.',
       'Something other than KMS may have answered: check AWS_ENDPOINT_URL.',
     );
   }

@@ -25,8 +25,8 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
       }
       if ((mode & 0o077) !== 0) {
         throw usageError(
-          `Others can read or change ${file} (mode ${octal(mode)}).`,
-          `chmod 600 ${file}`,
+          `Other users can read or change ${file} (mode ${octal(mode)}).`,
+          `Run: chmod 600 ${file}`,
         );
       }
       return ok(`${file} (mode ${octal(mode)})`);

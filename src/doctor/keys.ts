@@ -68,8 +68,8 @@ const checkReplica = (
       if (error instanceof KmsPocError && error.code === 'KeyNotFound') {
         throw new KmsPocError(
           'KeyNotFound',
-          `FALLBACK_REGIONS names ${region}, and the key has no replica there.`,
-          `Make one (aws kms replicate-key --replica-region ${region} --key-id ${keyId}), or take the Region out.`,
+          `FALLBACK_REGIONS names ${region}, but the key has no replica there.`,
+          `Create one (aws kms replicate-key --replica-region ${region} --key-id ${keyId}), or remove the Region.`,
           { cause: error },
         );
       }
@@ -92,8 +92,8 @@ function requireUsable(keyId: string, region: string, key: KeyState): void {
   if (!key.isForMessages) {
     throw new KmsPocError(
       'KeyUnusable',
-      `The key ${keyId} is not made to encrypt messages.`,
-      'Use a symmetric key with the usage ENCRYPT_DECRYPT.',
+      `The key ${keyId} can't encrypt messages.`,
+      'Use a symmetric key with key usage ENCRYPT_DECRYPT.',
     );
   }
   const options = `--region ${region} --key-id ${key.keyArn}`;
@@ -102,19 +102,19 @@ function requireUsable(keyId: string, region: string, key: KeyState): void {
       throw new KmsPocError(
         'KeyUnusable',
         `The key ${keyId} is disabled in ${region}.`,
-        `Who administers it can enable it: aws kms enable-key ${options}`,
+        `An administrator can enable it: aws kms enable-key ${options}`,
       );
     case 'PendingDeletion':
       throw new KmsPocError(
         'KeyUnusable',
-        `The key ${keyId} in ${region} is to be deleted${whenDeleted(key)}, and its messages are lost then.`,
-        `Keep it while there is time: aws kms cancel-key-deletion ${options}, then enable-key.`,
+        `The key ${keyId} in ${region} is scheduled for deletion${whenDeleted(key)}. Its messages are lost after that.`,
+        `Cancel the deletion while there is time: aws kms cancel-key-deletion ${options}, then enable-key.`,
       );
     default:
       throw new KmsPocError(
         'KeyUnusable',
         `The key ${keyId} can't be used in ${region}: its state is ${key.state}.`,
-        'The AWS KMS Developer Guide says what it means, under "Key states".',
+        'The AWS KMS Developer Guide explains it under "Key states".',
       );
   }
 }
@@ -124,7 +124,7 @@ const whenDeleted = ({ deletionDate }: KeyState): string =>
 
 function describe(keyId: string, { keyArn, state, multiRegion }: KeyState): string {
   const parts = [keyId === keyArn ? keyArn : `${keyId} is ${keyArn}`, state.toLowerCase()];
-  if (multiRegion === undefined) parts.push('in one Region');
+  if (multiRegion === undefined) parts.push('single-Region');
   else {
     const { primary, replicas } = multiRegion;
     parts.push(`primary in ${primary}`, `replicas in ${replicas.join(', ') || 'no Region'}`);

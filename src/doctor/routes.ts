@@ -34,7 +34,7 @@ interface Drill {
 export async function* checkRoutes(subject: Subject, patience: Patience): AsyncGenerator<Check> {
   const { user, key, backupKeys, oldKeys } = subject;
   if (user === undefined) {
-    yield check('routes', 'all of them', () => skipped('There is no user to encrypt for.'));
+    yield check('routes', 'all routes', () => skipped('There is no user to encrypt for.'));
     return;
   }
   const drill = { subject, user, patience, rsaKeys: await readRsaKeys(subject) };
@@ -47,9 +47,9 @@ export async function* checkRoutes(subject: Subject, patience: Patience): AsyncG
   ).some(Boolean);
   if (key !== undefined && backupKeys.length > 0 && areAllMade) {
     const canary = encryptForAll(drill, key);
-    yield timedCheck('routes', 'encrypt under all keys', async () => {
+    yield timedCheck('routes', 'encrypt with all keys', async () => {
       await canary;
-      return ok(`one message under ${backupKeys.length + 1} keys`);
+      return ok(`one message with ${backupKeys.length + 1} keys`);
     });
     forAll = await canary.catch(() => undefined);
   }
@@ -105,8 +105,8 @@ async function* drillRegions(
         for (const length of lengths) canaries.push(await encryptCanary(user, [key], length));
         written.set(from, canaries);
         await openIn(from, canaries);
-        const what = lengths.length === 1 ? 'a message' : 'a short message and a long one';
-        return ok(`${what}, encrypted and decrypted`);
+        const what = lengths.length === 1 ? 'a message' : 'a short and a long message';
+        return ok(`encrypted and decrypted ${what}`);
       }),
     );
   }
@@ -152,19 +152,19 @@ const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check
       if (unmadeFile !== undefined) {
         return advice(
           `There is no local key ${unmadeFile} yet.`,
-          'kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
+          'kms-encrypt creates it with the first message. If there was one, restore it: its messages need it.',
         );
       }
       const canary = forAll ?? (await encryptForOne(drill, key));
       const opener = openerOf(drill.rsaKeys, key);
       const text = shortTextOf(key);
       if (opener === undefined) {
-        return skipped(`${text} encrypts; its private half, which opens, is not here.`);
+        return skipped(`${text} can encrypt; the private key that decrypts is not here.`);
       }
       await openCanary(user, canary, opener.reference, subject.decryptor.keySources());
       if (opener === key) return ok(`${text} opened it${fingerprintOf(drill.rsaKeys, key)}`);
       return ok(
-        `${shortTextOf(opener)} opened it, the private half of ${text}${fingerprintOf(drill.rsaKeys, key)}`,
+        `${shortTextOf(opener)}, the private key for ${text}, opened it${fingerprintOf(drill.rsaKeys, key)}`,
       );
     }),
   );
@@ -176,7 +176,7 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
     const { subject, user } = drill;
     const { reference } = key;
     if (reference.kind === 'aws') {
-      return skipped('Nothing is encrypted under it any more: there is no message to try.');
+      return skipped('Nothing is encrypted with it any more, so there is no message to try.');
     }
     const canary = await encryptForOne(drill, key);
     await openCanary(user, canary, reference, subject.decryptor.keySources());

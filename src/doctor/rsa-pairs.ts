@@ -42,8 +42,8 @@ export function whoseHalf(rsaKeys: RsaKeys, subject: Subject, key: NamedKey): st
   const partner = [subject.key, ...subject.backupKeys].find(
     (each) => each !== undefined && rsaKeys.get(each)?.fingerprint === fingerprint,
   );
-  const whose = partner === undefined ? 'of no key in use' : `of ${partner.name}`;
-  return `: it is the private half ${whose} (${fingerprint})`;
+  const whose = partner === undefined ? 'for no key in use' : `for ${partner.name}`;
+  return `: it is the private key ${whose} (${fingerprint})`;
 }
 
 /**
@@ -64,11 +64,11 @@ export function comparePrivateKey(
   if (given?.key.type !== 'private' || backups.length === 0) return undefined;
   return check('routes', `${key.name} is a backup key`, () => {
     const fits = backups.find(({ fingerprint }) => fingerprint === given.fingerprint);
-    if (fits !== undefined) return ok(`the private half of ${fits.name}`);
+    if (fits !== undefined) return ok(`the private key for ${fits.name}`);
     throw new KmsPocError(
       'WrongKey',
-      `The private key ${given.file} (${given.fingerprint}) is not that of any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
-      'Take the one that was made together with the public key in BACKUP_KEYS.',
+      `The private key ${given.file} (${given.fingerprint}) does not match any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
+      'Use the private key that belongs to the public key in BACKUP_KEYS.',
     );
   });
 }

@@ -99,8 +99,8 @@ async function* collectSigned(plaintext: AsyncIterable<Uint8Array>): AsyncGenera
     length += piece.length;
     if (length > maxUnverifiedBytes) {
       throw usageError(
-        `This message is signed and longer than ${maxUnverifiedBytes / mebibyte} MiB: nothing of it can be shown before its end is verified.`,
-        'Decrypt it into a file with --out.',
+        `This message is signed and longer than ${maxUnverifiedBytes / mebibyte} MiB: none of it can be shown before its signature is verified.`,
+        'Decrypt it to a file with --out.',
       );
     }
     pieces.push(piece);

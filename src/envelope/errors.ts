@@ -5,8 +5,8 @@ import { KmsPocError } from '../errors.ts';
 export const cannotDecrypt = (cause: unknown): KmsPocError =>
   new KmsPocError(
     'CannotDecrypt',
-    'The ciphertext was changed or damaged: it can not be decrypted.',
-    'Copy or download it again, whole; or go back to an older copy.',
+    "The ciphertext was changed or damaged: it can't be decrypted.",
+    'Copy or download all of it again, or use an older copy.',
     { cause },
   );
 
@@ -14,6 +14,6 @@ export const cannotDecrypt = (cause: unknown): KmsPocError =>
 export const cutMessage = (): KmsPocError =>
   new KmsPocError(
     'NotCiphertext',
-    'The ciphertext is cut: its end is missing.',
-    'Copy or download it again, whole.',
+    'The ciphertext is truncated.',
+    'Copy or download all of it again.',
   );

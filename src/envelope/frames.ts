@@ -94,7 +94,7 @@ export const measureBody = async (
 /**
  * The header of the frame at a position, or undefined if it is not complete.
  *
- * @throws KmsPocErrCannotDecrypt (frames that make no sense)
+ * @throws KmsPocError CannotDecrypt, for frames that make no sense
  */
 const frameAt = (
   bytes: Uint8Array,
@@ -143,8 +143,8 @@ const lastBytes = async (
   if (rest.length > length) {
     throw new KmsPocError(
       'NotCiphertext',
-      'The ciphertext goes on after its end: something was added, or two were joined.',
-      'Decrypt each message for itself.',
+      'There is more after the end of the ciphertext: something was added, or two were joined.',
+      'Decrypt each message on its own.',
     );
   }
   return reader.read(length);

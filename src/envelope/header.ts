@@ -109,27 +109,37 @@ const keyNameOf = (rawInfo: Uint8Array | undefined, providerInfo: string): strin
 };
 
 const notEnvelope = (): KmsPocError =>
-  new KmsPocError('NotCiphertext', 'This is not a message of the AWS Encryption SDK.');
+  new KmsPocError(
+    'NotCiphertext',
+    'This is not an AWS Encryption SDK message.',
+    'Copy all of it, exactly as kms-encrypt printed it.',
+  );
 
 const emptyInput = (): KmsPocError =>
-  new KmsPocError('NotCiphertext', 'There is no ciphertext: the input is empty.');
+  new KmsPocError(
+    'NotCiphertext',
+    'There is no ciphertext: the input is empty.',
+    'Copy all of it, exactly as kms-encrypt printed it.',
+  );
 
 const headerTooLong = (): KmsPocError =>
   new KmsPocError(
     'Unsupported',
-    `The header of this message is longer than ${maxHeaderBytes / 1024} KiB, the most that is read.`,
+    `The header of this message is longer than the limit of ${maxHeaderBytes / 1024} KiB.`,
+    'Encrypt it again with fewer keys, using the tool that wrote it.',
   );
 
 const tooManyKeys = (): KmsPocError =>
   new KmsPocError(
     'Unsupported',
-    `The header of this message names more than ${maxEncryptedDataKeys} keys, the most that are tried.`,
+    `This message names more than ${maxEncryptedDataKeys} keys, which is the limit.`,
+    'Encrypt it again with fewer keys, using the tool that wrote it.',
   );
 
 const refuseHeader = (cause: unknown): KmsPocError =>
   new KmsPocError(
     'NotCiphertext',
     'The header of this message is damaged.',
-    'Copy or download it again, whole.',
+    'Copy or download all of it again.',
     { cause },
   );

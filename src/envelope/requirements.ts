@@ -8,8 +8,8 @@ const requireCommitment = (header: EnvelopeHeader): void => {
   if (header.committing) return;
   throw new KmsPocError(
     'Unsupported',
-    `This message was written without key commitment (${header.suiteName}), and is not read.`,
-    'Encrypt it again with the AWS Encryption SDK 2.0 or newer, with its commitment policy as it is by default.',
+    `This message has no key commitment (${header.suiteName}), so it is refused.`,
+    'Encrypt it again with AWS Encryption SDK 2.0 or later, with its default commitment policy.',
   );
 };
 
@@ -18,8 +18,8 @@ const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   if (frameLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
     'Unsupported',
-    `The frames of this message are ${frameLength} bytes long, and at most ${maxUnverifiedBytes} are read.`,
-    'Encrypt it again in shorter frames, with the tool that wrote it.',
+    `This message has frames of ${frameLength} bytes; the limit is ${maxUnverifiedBytes}.`,
+    'Encrypt it again with shorter frames, using the tool that wrote it.',
   );
 };
 
@@ -28,8 +28,8 @@ export const requireBodyLength = ({ contentLength }: { contentLength: number }):
   if (contentLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
     'Unsupported',
-    `This message has ${contentLength} bytes without frames, and at most ${maxUnverifiedBytes} are read.`,
-    'Encrypt it again in frames, with the tool that wrote it.',
+    `This message has ${contentLength} bytes without frames; the limit is ${maxUnverifiedBytes}.`,
+    'Encrypt it again with frames, using the tool that wrote it.',
   );
 };
 
@@ -50,14 +50,14 @@ export const requireUser = (
   if (other === undefined) {
     throw new KmsPocError(
       'WrongUser',
-      'This message names no user in its encryption context, so it is nobody’s here.',
+      'This message names no user in its encryption context, so it belongs to no user here.',
       'Open it with the tool that wrote it.',
     );
   }
   if (other === user) {
     throw new KmsPocError(
       'WrongUser',
-      `This message is for ${user}, but its encryption context holds more than the user.`,
+      `This message is for ${user}, but its encryption context contains more than the user.`,
       'Open it with the tool that wrote it.',
     );
   }
@@ -67,7 +67,7 @@ export const requireUser = (
     isUserName(other)
       ? `This message is for ${other}, not for ${user}.`
       : `This message is not for ${user}.`,
-    'Only the user whom a message was encrypted for can decrypt it.',
+    'Only the user a message was encrypted for can decrypt it.',
   );
 };
 
@@ -76,7 +76,7 @@ const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
   if (user !== undefined && !isUserName(user)) {
     throw new KmsPocError(
       'WrongUser',
-      'This message is for a user whose name --user does not take.',
+      'This message is for a user whose name --user does not accept.',
       'Open it with the tool that wrote it.',
     );
   }

@@ -91,6 +91,6 @@ const wrongKey = (
 ): KmsPocError =>
   new KmsPocError(
     'WrongKey',
-    `This message opens with ${printableKeys(header.encryptedDataKeys)}, and not with ${keyNames.join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
-    'Name its key with --key, or add it to DECRYPT_KEYS.',
+    `This message opens with ${printableKeys(header.encryptedDataKeys)}, not with ${keyNames.join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
+    'Pass its key with --key, or add it to DECRYPT_KEYS.',
   );

@@ -104,8 +104,8 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   if (characters === cutPasteCharacters) {
     throw new KmsPocError(
       'NotCiphertext',
-      `This message is not complete: it has ${characters} characters, which is where a terminal cuts a pasted line.`,
-      'Paste it at the prompt of kms-decrypt, or put it in a file: --in FILE.',
+      `This message is incomplete: it has ${characters} characters, which is where a terminal cuts off a pasted line.`,
+      'Paste it at the prompt of kms-decrypt, or save it to a file and use --in FILE.',
     );
   }
   const bytes = Buffer.from(letters, 'base64');
@@ -118,8 +118,8 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   if (isCut) {
     throw new KmsPocError(
       'NotCiphertext',
-      `This message is not complete: its base64 breaks off after ${characters} characters.`,
-      'Copy all of it, as kms-encrypt printed it.',
+      `This message is incomplete: its base64 ends early, after ${characters} characters.`,
+      'Copy all of it, exactly as kms-encrypt printed it.',
     );
   }
   if (bytes.length > 0) yield bytes;
@@ -134,8 +134,8 @@ function strange(letters: string, before: number): KmsPocError {
   return new KmsPocError(
     'NotCiphertext',
     sign === '='
-      ? 'This is not an encrypted message: its base64 goes on behind the = at its end.'
-      : `This is not an encrypted message: base64 has no place for ${name}, found behind ${before + position} characters.`,
-    'Copy all of it, as kms-encrypt printed it.',
+      ? 'This is not an encrypted message: there is more base64 after the closing =.'
+      : `This is not an encrypted message: unexpected ${name} after ${before + position} characters of base64.`,
+    'Copy all of it, exactly as kms-encrypt printed it.',
   );
 }

@@ -62,5 +62,5 @@ const noLocalKey = (file: string): KmsPocError =>
   new KmsPocError(
     'KeyNotFound',
     `There is no local key ${file}.`,
-    'A message from another machine needs its key file from there: --key local:FILE.',
+    'A message from another machine needs the key file from that machine: --key local:FILE.',
   );

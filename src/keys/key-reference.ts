@@ -25,7 +25,7 @@ interface RsaKeyReference {
 export type KeyReference = AwsKeyReference | LocalKeyReference | RsaKeyReference;
 
 const howToNameAKey =
-  'A key is alias/NAME, a key id, a key or alias ARN of AWS KMS, local, local:FILE, or rsa:FILE.';
+  'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE or rsa:FILE.';
 
 // The shapes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html, KeyId. Key
 // ids are not held to UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
@@ -43,12 +43,12 @@ export function parseKeyReference(text: string, source: string): KeyReference {
   if (text === 'local') return { kind: 'local', file: undefined };
   if (text.startsWith('local:')) {
     const file = text.slice('local:'.length);
-    if (file === '') throw usageError(`${source} names no file after local:.`, howToNameAKey);
+    if (file === '') throw usageError(`${source} has no file after local:.`, howToNameAKey);
     return { kind: 'local', file };
   }
   if (text.startsWith('rsa:')) {
     const file = text.slice('rsa:'.length);
-    if (file === '') throw usageError(`${source} names no file after rsa:.`, howToNameAKey);
+    if (file === '') throw usageError(`${source} has no file after rsa:.`, howToNameAKey);
     return { kind: 'rsa', file };
   }
   const arn = keyArn.exec(text);
@@ -56,7 +56,9 @@ export function parseKeyReference(text: string, source: string): KeyReference {
   if (alias.test(text) || bareKeyId.test(text)) {
     return { kind: 'aws', keyId: text, arnRegion: undefined };
   }
-  throw usageError(`${source} is not a key that this program knows.`, howToNameAKey);
+  // Anything but a short word may be a secret in the wrong place, and is not repeated.
+  const shown = /^[a-z][a-z0-9:-]{0,15}$/.test(text) ? ` "${text}"` : '';
+  throw usageError(`${source}${shown} is not a known kind of key.`, howToNameAKey);
 }
 
 /** Whether two texts name a key in the same way. An alias and an ARN may still be one key. */

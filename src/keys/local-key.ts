@@ -7,7 +7,7 @@ import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
-import { KmsPocError, systemCode } from '../errors.ts';
+import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 
 export interface LocalKey {
@@ -34,8 +34,8 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
     if (code === 'ENOENT') return undefined;
     throw new KmsPocError(
       'KeyUnusable',
-      `The local key file ${file} can't be read (${code}).`,
-      'It is left as it is. Make it readable, or name another one: --key local:FILE.',
+      `Can't read the local key file ${file}: ${reasonOf(cause)}.`,
+      'It was not changed. Make it readable, or use another one: --key local:FILE.',
       { cause },
     );
   }
@@ -44,8 +44,8 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
   if (keyBytes === undefined) {
     throw new KmsPocError(
       'KeyUnusable',
-      `${file} is not a local key.`,
-      'It is left as it is. A local key file is one that kms-encrypt --key local:FILE made.',
+      `${file} is not a local key file.`,
+      'It was not changed. kms-encrypt --key local:FILE creates one if FILE does not exist.',
     );
   }
   const { mode } = await stat(file);
@@ -86,8 +86,8 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
     }
     throw new KmsPocError(
       code === 'ENOSPC' ? 'FileError' : 'KeyUnusable',
-      `The local key file ${file} can't be made (${code}).`,
-      'Name another place: --key local:FILE.',
+      `Can't create the local key file ${file}: ${reasonOf(cause)}.`,
+      'Use another place: --key local:FILE.',
       { cause },
     );
   } finally {
@@ -111,8 +111,8 @@ const fingerprintOf = (keyBytes: Uint8Array): string =>
   createHash('sha256').update('kms-poc local key').update(keyBytes).digest('hex').slice(0, 16);
 
 const serializeKeyFile = (keyBytes: Uint8Array): string =>
-  '# A local key of kms-poc. Whoever has this file can read the messages encrypted with it,\n' +
-  '# and nobody can without it: keep it secret, and keep a copy.\n' +
+  '# A local key of kms-poc. Anyone who has this file can read the messages encrypted with it,\n' +
+  '# and without it nobody can: keep it secret, and back it up.\n' +
   `${Buffer.from(keyBytes).toString('base64')}\n`;
 
 function parseKeyFile(content: Buffer): Uint8Array | undefined {

@@ -5,7 +5,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 
-import { KmsPocError, systemCode } from '../errors.ts';
+import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 
@@ -70,8 +70,8 @@ export async function holdsPrivateKey(file: string): Promise<boolean> {
 export const privateKeyMissing = (file: string): KmsPocError =>
   new KmsPocError(
     'KeyUnusable',
-    `${file} holds a public RSA key, and decrypting takes its private half.`,
-    'Name the file of the private key: --key rsa:FILE.',
+    `${file} is a public key; decrypting needs the private key.`,
+    'Pass the private key file: --key rsa:FILE.',
   );
 
 async function readPem(file: string): Promise<Buffer> {
@@ -81,7 +81,7 @@ async function readPem(file: string): Promise<Buffer> {
     const code = systemCode(cause);
     throw new KmsPocError(
       code === 'ENOENT' ? 'KeyNotFound' : 'KeyUnusable',
-      `The RSA key file ${file} can't be read (${code}).`,
+      `Can't read the RSA key file ${file}: ${reasonOf(cause)}.`,
       'Check the path after rsa:.',
       { cause },
     );
@@ -106,7 +106,7 @@ async function parsePrivateKey(
   } catch (cause) {
     throw new KmsPocError(
       'KeyUnusable',
-      `The passphrase does not open the RSA key file ${file}.`,
+      `Wrong passphrase for the RSA key file ${file}.`,
       'Try again, or check RSA_PASSPHRASE_FILE.',
       { cause },
     );
@@ -121,8 +121,8 @@ function parse(file: string, parsePem: () => KeyObject): KeyObject {
   } catch (cause) {
     throw new KmsPocError(
       'KeyUnusable',
-      `${file} is not an RSA key in PEM.`,
-      'A PEM file begins with -----BEGIN PUBLIC KEY----- or -----BEGIN PRIVATE KEY-----.',
+      `${file} is not an RSA key in PEM format.`,
+      'A PEM file starts with -----BEGIN PUBLIC KEY----- or -----BEGIN PRIVATE KEY-----.',
       { cause },
     );
   }
@@ -134,9 +134,9 @@ async function describe(file: string, key: KeyObject, publicKey: KeyObject): Pro
     throw new KmsPocError(
       'KeyUnusable',
       publicKey.asymmetricKeyType === 'rsa'
-        ? `The RSA key ${file} has ${bits} bits, fewer than ${minModulusBits}.`
+        ? `The RSA key ${file} has ${bits} bits; at least ${minModulusBits} are required.`
         : `${file} is not an RSA key.`,
-      `Make one of ${minModulusBits} bits or more: see docs/recovery.md.`,
+      `Create one with at least ${minModulusBits} bits: see docs/recovery.md.`,
     );
   }
   const { mode } = await stat(file);

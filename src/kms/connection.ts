@@ -118,7 +118,7 @@ export async function checkProfile(profile: string): Promise<void> {
   if (configFile[profile] === undefined && credentialsFile[profile] === undefined) {
     throw usageError(
       `There is no AWS profile ${profile}.`,
-      'aws configure list-profiles names those there are.',
+      'To see the profiles you have, run: aws configure list-profiles',
     );
   }
 }
@@ -131,13 +131,13 @@ export function checkKey(keyId: string, keyArn: string | undefined): string {
   if (keyArn === undefined) throw noSense('no key');
   const isSame = isKeyArn(keyId) ? keyArn === keyId : keyArn.endsWith(`:key/${keyId}`);
   const isAlias = keyId.startsWith('alias/') || keyId.includes(':alias/');
-  if (!isAlias && !isSame) throw noSense(`the key ${keyArn} in place of ${keyId}`);
+  if (!isAlias && !isSame) throw noSense(`the key ${keyArn} instead of ${keyId}`);
   return keyArn;
 }
 
 export const noSense = (what: string): KmsPocError =>
   new KmsPocError(
     'Unexpected',
-    `AWS KMS answered with ${what}.`,
+    `AWS KMS returned ${what}.`,
     'Something other than KMS may have answered: check AWS_ENDPOINT_URL.',
   );

@@ -46,54 +46,54 @@ const rows: readonly Row[] = [
     names: ['InvalidCiphertextException'],
     message: ({ user }) => `This message can't be decrypted for ${user ?? 'anyone'}`,
     hint: () =>
-      'It was encrypted for another user, or it is not complete, or it was changed. Check --user and copy all of it.',
+      'It was encrypted for another user, or it is incomplete, or it was changed. Check --user and copy all of it.',
   },
   {
     code: 'WrongKey',
     names: ['IncorrectKeyException'],
-    message: ({ keyId }) => `This message was encrypted with another key than ${keyId}`,
-    hint: () => 'Give the key it was encrypted with: --key, or DECRYPT_KEYS in the settings.',
+    message: ({ keyId }) => `This message was encrypted with a key other than ${keyId}`,
+    hint: () => 'Pass the key it was encrypted with: --key, or DECRYPT_KEYS in the settings.',
   },
   {
     code: 'KeyNotFound',
     names: ['NotFoundException'],
     message: (call) => `There is no key ${keysOf(call)} in ${call.region}`,
-    hint: () => 'Check KEY_ID or --key, and that the Region and the account are the right ones.',
+    hint: () => 'Check KEY_ID or --key, the Region and the account.',
   },
   {
     code: 'KeyUnusable',
     names: ['DisabledException'],
     message: (call) => `The key ${keysOf(call)} is disabled`,
     hint: (call) =>
-      `Who administers it can enable it: aws kms enable-key --region ${call.region} --key-id ${keyArgument(call)}`,
+      `An administrator can enable it: aws kms enable-key --region ${call.region} --key-id ${keyArgument(call)}`,
   },
   {
     code: 'KeyUnusable',
     names: ['KMSInvalidStateException'],
     message: (call) =>
-      `The key ${keysOf(call)} can't be used now: it is to be deleted, or its key material is not there`,
+      `The key ${keysOf(call)} can't be used: it is scheduled for deletion, or has no key material`,
     hint: (call) =>
-      `If it is to be deleted, act soon: aws kms cancel-key-deletion --region ${call.region} --key-id ${keyArgument(call)}`,
+      `If it is scheduled for deletion, cancel that in time: aws kms cancel-key-deletion --region ${call.region} --key-id ${keyArgument(call)}`,
   },
   {
     code: 'KeyUnusable',
     names: ['InvalidKeyUsageException', 'UnsupportedOperationException'],
-    message: (call) => `The key ${keysOf(call)} is not made to ${call.operation} messages`,
-    hint: () => 'Use a symmetric key with the usage ENCRYPT_DECRYPT.',
+    message: (call) => `The key ${keysOf(call)} can't ${call.operation} messages`,
+    hint: () => 'Use a symmetric key with key usage ENCRYPT_DECRYPT.',
   },
   {
     code: 'AccessDenied',
     names: ['AccessDeniedException', 'AccessDenied', 'UnauthorizedOperation', 'NotAuthorized'],
     message: ({ operation, keyId, newKeyId, user }) =>
       operation === 'look up'
-        ? `These credentials may not look up ${keyId}`
+        ? `These credentials are not allowed to look up ${keyId}`
         : operation === 're-encrypt'
-          ? `These credentials may not re-encrypt from ${keyId} to ${newKeyId ?? keyId} for ${user ?? 'this user'}`
-          : `These credentials may not ${operation} with ${keyId} for ${user ?? 'this user'}`,
+          ? `These credentials are not allowed to re-encrypt from ${keyId} to ${newKeyId ?? keyId} for ${user ?? 'this user'}`
+          : `These credentials are not allowed to ${operation} with ${keyId} for ${user ?? 'this user'}`,
     hint: ({ operation }) =>
       operation === 'decrypt' || operation === 're-encrypt'
-        ? `Either permission is missing (${permissions[operation]}), or a key is in another account, or the message was changed where it names its key.`
-        : `Permission may be missing (${permissions[operation]}), or the key is in another account.`,
+        ? `Either a permission is missing (${permissions[operation]}), or a key is in another account, or the message was changed where it names its key.`
+        : `A permission may be missing (${permissions[operation]}), or the key is in another account.`,
   },
   {
     code: 'Credentials',
@@ -104,7 +104,7 @@ const rows: readonly Row[] = [
   {
     code: 'Credentials',
     names: ['UnrecognizedClientException', 'InvalidClientTokenId', 'InvalidAccessKeyId'],
-    message: () => 'AWS does not know this access key',
+    message: () => 'AWS does not recognize this access key',
     hint: () =>
       'Check the access key id: ENCRYPTOR_ or DECRYPTOR_AWS_ACCESS_KEY_ID in the settings, else your AWS profile.',
   },
@@ -119,7 +119,7 @@ const rows: readonly Row[] = [
       'MissingAuthenticationTokenException',
       'AuthFailure',
     ],
-    message: () => 'AWS refused the signature of the request',
+    message: () => 'AWS rejected the signature of the request',
     hint: () => "Check the secret access key, and that this machine's clock is right.",
   },
   {
@@ -132,20 +132,21 @@ const rows: readonly Row[] = [
     // Node's, for a header that can't be sent. Those hold the access key id and the session token.
     code: 'Credentials',
     names: ['ERR_INVALID_CHAR'],
-    message: () => 'The AWS credentials hold a character that none can have',
-    hint: () => 'Check the access key id and the session token: a line break at the end, perhaps.',
+    message: () => 'The AWS credentials contain an invalid character',
+    hint: () =>
+      'Check the access key id and the session token, perhaps for a line break at the end.',
   },
   {
     code: 'Usage',
     names: ['ValidationException', 'InvalidArnException', 'ValidationError'],
-    message: (call) => `AWS KMS does not take ${keysOf(call)} as a key`,
+    message: (call) => `AWS KMS does not accept ${keysOf(call)} as a key`,
     hint: () => 'Check KEY_ID or --key: alias/NAME, a key id, or an ARN.',
   },
   {
     // Of the AWS configuration: one of ours is looked at before.
     code: 'Usage',
     names: ['ERR_INVALID_URL'],
-    message: () => 'The endpoint of AWS KMS is not an address',
+    message: () => 'The AWS KMS endpoint is not a valid URL',
     hint: () => 'Check endpoint_url in the AWS configuration file.',
   },
   {
@@ -161,8 +162,8 @@ const rows: readonly Row[] = [
       'BandwidthLimitExceeded',
       'SlowDown',
     ],
-    message: ({ region }) => `AWS KMS in ${region} refuses more requests for now`,
-    hint: () => 'Wait a little and try again, or ask AWS for a higher quota.',
+    message: ({ region }) => `AWS KMS in ${region} is throttling requests`,
+    hint: () => 'Wait a moment and try again, or ask AWS for a higher quota.',
   },
   {
     code: 'Unavailable',
@@ -187,13 +188,13 @@ const rows: readonly Row[] = [
   {
     code: 'Unavailable',
     names: ['ECONNRESET', 'EPIPE', 'ECONNABORTED'],
-    message: ({ region }) => `The connection to AWS KMS in ${region} broke off`,
+    message: ({ region }) => `The connection to AWS KMS in ${region} was lost`,
     hint: tryAgain,
   },
   {
     code: 'Unavailable',
     names: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
-    message: ({ region }) => `The name of AWS KMS in ${region} was not found`,
+    message: ({ region }) => `The host name of AWS KMS in ${region} can't be resolved`,
     hint: () => 'Check the network, and that the Region is spelled right.',
   },
   {
@@ -250,7 +251,7 @@ export function mapKmsError(error: unknown, call: KmsCall): unknown {
     return new KmsPocError(
       'Unavailable',
       `The connection to AWS KMS in ${call.region} is not secure, so nothing was sent (${tlsName}).`,
-      'A proxy may stand in between, or the endpoint is not the right one. A company’s own authority goes in NODE_EXTRA_CA_CERTS.',
+      'A proxy may be in between, or the endpoint is wrong. If your company has its own certificate authority, set NODE_EXTRA_CA_CERTS.',
       { cause: error },
     );
   }
@@ -259,15 +260,15 @@ export function mapKmsError(error: unknown, call: KmsCall): unknown {
   if ($fault !== undefined && !name.startsWith('Unknown')) {
     return new KmsPocError(
       $fault === 'server' ? 'Unavailable' : 'Unexpected',
-      `AWS KMS in ${call.region} refused, with an error that this program does not know (${name}).`,
-      'The AWS KMS API Reference says what it means.',
+      `AWS KMS in ${call.region} returned an unknown error (${name}).`,
+      'The AWS KMS API Reference explains it.',
       { cause: error },
     );
   }
   if ($metadata?.httpStatusCode !== undefined) {
     return new KmsPocError(
       'Unavailable',
-      `AWS KMS in ${call.region} gave an answer that makes no sense (HTTP ${$metadata.httpStatusCode}).`,
+      `AWS KMS in ${call.region} sent an unexpected response (HTTP ${$metadata.httpStatusCode}).`,
       'Something other than KMS may have answered: check the network and AWS_ENDPOINT_URL, then try again.',
       { cause: error },
     );
@@ -287,9 +288,9 @@ export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
     known ??
     new KmsPocError(
       'Credentials',
-      `No AWS credentials could be loaded (${namesOf(error)[0] ?? 'Error'}).`,
+      `Could not load AWS credentials (${namesOf(error)[0] ?? 'Error'}).`,
       call.operation === 're-encrypt'
-        ? 'A message is moved within KMS with credentials of your own, not with the pairs in .env: sign in (aws sso login, aws configure), or name a --profile.'
+        ? 'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.'
         : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.',
       { cause: error },
     )
@@ -306,7 +307,7 @@ export function mapIdentityError(error: unknown, region: string): unknown {
   if (!(mapped instanceof KmsPocError) || mapped.code === 'Credentials') return mapped;
   return new KmsPocError(
     mapped.code,
-    `AWS STS in ${region} did not say who this is (${namesOf(error as SdkError)[0] ?? 'Error'}).`,
+    `AWS STS in ${region} could not identify these credentials (${namesOf(error as SdkError)[0] ?? 'Error'}).`,
     'Check the network, the Region and AWS_ENDPOINT_URL.',
     { cause: error },
   );
@@ -317,7 +318,7 @@ export const missingRegion = (region: string | undefined, cause: unknown): KmsPo
   region === undefined
     ? usageError(
         'No AWS Region is set.',
-        'Set AWS_REGION, or --region, or give the key as an ARN, which names its Region.',
+        'Set AWS_REGION, pass --region, or name the key by its ARN.',
         { cause },
       )
     : usageError(`${region} is not an AWS Region.`, 'A Region looks like eu-central-1.', { cause });

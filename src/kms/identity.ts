@@ -26,7 +26,11 @@ export async function askIdentity(options: KmsOptions): Promise<string> {
   try {
     const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}), callOptions());
     if (arn === undefined)
-      throw new KmsPocError('Unexpected', 'AWS STS answered with no identity.');
+      throw new KmsPocError(
+        'Unexpected',
+        'AWS STS returned no identity.',
+        'Something other than STS may have answered: check AWS_ENDPOINT_URL.',
+      );
     return arn;
   } catch (error) {
     throw mapIdentityError(error, region);

@@ -1,5 +1,6 @@
 /** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
 import { KmsPocError, usageError } from '../errors.ts';
+import { userNameRule } from '../formats/user-name.ts';
 import { exactBase64 } from '../formats/base64.ts';
 import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
 import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
@@ -15,7 +16,9 @@ export interface Users {
 /** @throws KmsPocError Usage: the field is there twice, so which one is meant is anyone's guess */
 function fieldOf(object: ObjectText, name: string): Field | undefined {
   const fields = findFields(object, name);
-  if (fields.length > 1) throw usageError(`This line has the field ${name} more than once.`);
+  if (fields.length > 1) {
+    throw usageError(`This line has the field ${name} more than once.`, 'Keep one of them.');
+  }
   return fields[0];
 }
 
@@ -25,11 +28,13 @@ export function userOf(object: ObjectText, { defaultUser, checkUser }: Users): s
     if (defaultUser !== undefined) return defaultUser;
     throw usageError(
       'This line names no user.',
-      'Add "user" to it, or name one for all such lines: --user NAME.',
+      'Add "user" to it, or use --user NAME for all such lines.',
     );
   }
   const { user } = object.value;
-  if (typeof user !== 'string') throw usageError('The user of this line is not a text.');
+  if (typeof user !== 'string') {
+    throw usageError('The user of this line is not a string.', `${userNameRule}.`);
+  }
   checkUser(user);
   return user;
 }
@@ -44,23 +49,23 @@ export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buff
     if (typeof message === 'string' && !/\p{Surrogate}/u.test(message)) {
       return { field: asText, plaintext: Buffer.from(message, 'utf8') };
     }
-    throw usageError('The message of this line is not a text.', howToGiveBytes);
+    throw usageError('The message of this line is not a string of valid Unicode.', howToGiveBytes);
   }
   if (asBase64 !== undefined && asText === undefined) {
     const plaintext = typeof messageBase64 === 'string' ? exactBase64(messageBase64) : undefined;
     if (plaintext !== undefined) return { field: asBase64, plaintext };
-    throw usageError('The messageBase64 of this line is not base64.', howToGiveBytes);
+    throw usageError('The messageBase64 of this line is not valid base64.', howToGiveBytes);
   }
   throw usageError(
     asText === undefined
       ? 'This line has no message.'
-      : 'This line has two messages: message and messageBase64.',
-    'Each line has either message or messageBase64.',
+      : 'This line has both message and messageBase64.',
+    'Each line needs either message or messageBase64.',
   );
 }
 
 const howToGiveBytes =
-  'A text goes in "message"; other bytes go in "messageBase64", as base64 with its padding.';
+  'Put text in "message"; put other bytes in "messageBase64", as base64 with padding.';
 
 /** @throws KmsPocError Usage, NotCiphertext */
 export async function ciphertextOf(
@@ -69,16 +74,21 @@ export async function ciphertextOf(
   const field = fieldOf(object, 'ciphertext');
   const { ciphertext } = object.value;
   if (field === undefined) {
-    throw usageError('This line has no ciphertext.', 'It goes in the field "ciphertext".');
+    throw usageError('This line has no ciphertext.', 'Put it in the field "ciphertext".');
   }
-  if (typeof ciphertext !== 'string')
-    throw usageError('The ciphertext of this line is not a text.');
+  if (typeof ciphertext !== 'string') {
+    throw usageError('The ciphertext of this line is not a string.', 'Put it there as base64.');
+  }
   const bytes =
     exactBase64(ciphertext) ??
     // As people really paste it, or wrong: this says what.
     asBuffer(await collectAll((await decodeCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
   if (bytes.length === 0) {
-    throw new KmsPocError('NotCiphertext', 'The ciphertext of this line is empty.');
+    throw new KmsPocError(
+      'NotCiphertext',
+      'The ciphertext of this line is empty.',
+      'Copy all of it, exactly as kms-encrypt printed it.',
+    );
   }
   return { field, ciphertext: bytes };
 }
@@ -88,8 +98,8 @@ export function refuseFields(object: ObjectText, names: readonly string[]): void
   const found = names.find((name) => findFields(object, name).length > 0);
   if (found === undefined) return;
   throw usageError(
-    `This line has the field ${found} already.`,
-    'That is where the result goes: take it out, or give it another name.',
+    `This line already has the field ${found}.`,
+    'That is where the result goes: remove it or rename it.',
   );
 }
 

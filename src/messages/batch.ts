@@ -194,11 +194,11 @@ const isLineStatus = (status: ExitStatus): boolean =>
 const lineTooLong = (number: number, maxBytes: number): KmsPocError =>
   usageError(
     `Line ${number} is longer than ${maxBytes / mebibyte} MiB.`,
-    'A message of any size can be a file of its own: --in FILE, without --batch.',
+    'Put a message of that size in a file of its own: --in FILE, without --batch.',
   );
 
 const notAnObject = (number: number): KmsPocError =>
   usageError(
     `Line ${number} is not a JSON object.`,
-    'Each line holds one, in UTF-8, with "user" and "message", or "ciphertext" to decrypt.',
+    'Each line must be one, in UTF-8, with "user" and "message", or "ciphertext" to decrypt.',
   );

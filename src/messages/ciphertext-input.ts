@@ -38,14 +38,18 @@ export async function findCiphertext(
 export async function identify(bytes: ByteStream): Promise<FoundCiphertext> {
   const { start, whole } = await peek(bytes, formatPrefixBytes);
   if (start.length === 0) {
-    throw new KmsPocError('NotCiphertext', 'There is no encrypted message: the input is empty.');
+    throw new KmsPocError(
+      'NotCiphertext',
+      'There is no encrypted message: the input is empty.',
+      'Copy all of it, exactly as kms-encrypt printed it.',
+    );
   }
   const format = formatOf(start);
   if (format === undefined) {
     throw new KmsPocError(
       'NotCiphertext',
       'This is not an encrypted message, or its beginning is damaged.',
-      'Copy all of it, as kms-encrypt printed it.',
+      'Copy all of it, exactly as kms-encrypt printed it.',
     );
   }
   return { format, ciphertext: whole };
@@ -64,7 +68,7 @@ export async function decodeCiphertext(
     throw new KmsPocError(
       'NotCiphertext',
       'This is text in UTF-16, not an encrypted message.',
-      'PowerShell writes that with >: save it as UTF-8 or ASCII, or use --out FILE when encrypting.',
+      'PowerShell writes UTF-16 with >: save it as UTF-8 or ASCII, or use --out FILE when encrypting.',
     );
   }
   if (!isText(start)) return { bytes: whole, cameAsBytes: true };
@@ -97,7 +101,7 @@ const maxJsonBytes = 64 * 2 ** 20;
  */
 async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
   const { bytes } = await collect(input, maxJsonBytes);
-  if (bytes === undefined) throw notInJson('it begins as JSON does, and is longer than 64 MiB');
+  if (bytes === undefined) throw notInJson('it starts like JSON and is longer than 64 MiB');
   const json = asBuffer(withoutByteOrderMark(bytes));
   let parsed: unknown;
   try {
@@ -106,16 +110,16 @@ async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
     if (isJsonLines(json)) {
       throw new KmsPocError(
         'NotCiphertext',
-        'This is a batch, with a message on each line.',
-        'Use --batch for it.',
+        'This is a batch, with one message per line.',
+        'Use --batch.',
       );
     }
-    throw notInJson('it begins as JSON does, but is not whole', { cause });
+    throw notInJson('it starts like JSON but is not valid JSON', { cause });
   }
   const { CiphertextBlob, ciphertext } = parsed as Record<string, unknown>;
   const found = CiphertextBlob ?? ciphertext;
   if (typeof found !== 'string') {
-    throw notInJson('it is JSON without the field CiphertextBlob or ciphertext');
+    throw notInJson('it is JSON without a CiphertextBlob or ciphertext field');
   }
   return Buffer.from(found, 'utf8');
 }
@@ -134,6 +138,6 @@ const notInJson = (why: string, options?: ErrorOptions): KmsPocError =>
   new KmsPocError(
     'NotCiphertext',
     `This is not an encrypted message: ${why}.`,
-    'Copy all of it, as kms-encrypt printed it.',
+    'Copy all of it, exactly as kms-encrypt printed it.',
     options,
   );

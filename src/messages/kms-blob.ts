@@ -20,8 +20,8 @@ export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
   if (start.length <= maxKmsCiphertextBytes) return Buffer.from(start);
   throw new KmsPocError(
     'NotCiphertext',
-    'This is not an encrypted message: it does not begin as an AWS Encryption SDK message does, and it is longer than any of AWS KMS.',
-    'Copy all of it, as kms-encrypt printed it.',
+    'This is not an encrypted message: it does not start like an AWS Encryption SDK message, and it is too long for one of AWS KMS.',
+    'Copy all of it, exactly as kms-encrypt printed it.',
   );
 }
 
@@ -64,8 +64,8 @@ export async function tryKmsKeys<Result>(
     failures.find(({ code }) => code !== 'WrongKey') ??
     failures[0] ??
     usageError(
-      'This looks like a message of AWS KMS, and no key of AWS KMS is set.',
-      'Set KEY_ID in .env or the environment, or name the key: --key alias/NAME, its id or ARN.',
+      'This looks like an AWS KMS message, and no AWS KMS key is set.',
+      'Set KEY_ID in .env or the environment, or pass --key with an alias, key id or ARN.',
     )
   );
 }

@@ -147,6 +147,6 @@ async function* hashed(plaintext: ByteStream, digest: Hash): AsyncGenerator<Uint
 const otherMessage = (): KmsPocError =>
   new KmsPocError(
     'Unexpected',
-    'The new ciphertext opens, but not to the same message.',
-    'Nothing was replaced. The disk or the memory of this machine may be failing.',
+    'The new ciphertext opens, but to a different message.',
+    "Nothing was replaced. This machine's disk or memory may be failing.",
   );

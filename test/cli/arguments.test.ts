@@ -120,25 +120,25 @@ describe('what is read', () => {
 
 describe('what is refused', () => {
   const refused: [string[], string][] = [
-    [['--message', 'x'], 'There is no option --message.'],
-    [['--usr', 'alice'], 'There is no option --usr.'],
-    [['--us', 'alice'], 'There is no option --us.'],
-    [['-x'], 'There is no option -x.'],
-    [['-qx'], 'There is no option -x.'],
-    [['--no-json'], 'There is no option --no-json.'],
-    [['--envFile', 'x'], 'There is no option --envFile.'],
+    [['--message', 'x'], 'Unknown option --message.'],
+    [['--usr', 'alice'], 'Unknown option --usr.'],
+    [['--us', 'alice'], 'Unknown option --us.'],
+    [['-x'], 'Unknown option -x.'],
+    [['-qx'], 'Unknown option -x.'],
+    [['--no-json'], 'Unknown option --no-json.'],
+    [['--envFile', 'x'], 'Unknown option --envFile.'],
     // Names that yargs or JavaScript know.
-    [['--constructor'], 'There is no option --constructor.'],
-    [['--toString=x'], 'There is no option --toString.'],
-    [['--get-yargs-completions'], 'There is no option --get-yargs-completions.'],
-    [['--__proto__.user=x'], 'There is no such option.'],
-    [['--_=x'], 'There is no such option.'],
-    [['--$0=x'], 'There is no such option.'],
-    [['--user.name=x'], 'There is no such option.'],
+    [['--constructor'], 'Unknown option --constructor.'],
+    [['--toString=x'], 'Unknown option --toString.'],
+    [['--get-yargs-completions'], 'Unknown option --get-yargs-completions.'],
+    [['--__proto__.user=x'], 'Unknown option.'],
+    [['--_=x'], 'Unknown option.'],
+    [['--$0=x'], 'Unknown option.'],
+    [['--user.name=x'], 'Unknown option.'],
     // A flag that is set to anything would be taken for false: --hide=yes would show the message.
-    [['--hide=yes'], '--hide takes no value.'],
-    [['--json='], '--json takes no value.'],
-    [['--help=me'], '--help takes no value.'],
+    [['--hide=yes'], "--hide doesn\'t take a value."],
+    [['--json='], "--json doesn\'t take a value."],
+    [['--help=me'], "--help doesn\'t take a value."],
     [['--user'], '--user needs a value.'],
     [['-u'], '-u needs a value.'],
     [['--user='], '--user needs a value.'],
@@ -157,11 +157,11 @@ describe('what is refused', () => {
   }
 
   test('--binary, where a plaintext is written', async () => {
-    assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'There is no option --binary.');
+    assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'Unknown option --binary.');
   });
 
   test('--inspect, where there is no ciphertext yet', async () => {
-    assert.equal(await refusal(['--inspect']), 'There is no option --inspect.');
+    assert.equal(await refusal(['--inspect']), 'Unknown option --inspect.');
     assert.equal((await parsed(['--inspect'], 'kms-decrypt')).inspect, true);
   });
 
@@ -181,7 +181,7 @@ describe('what is refused', () => {
         assert.doesNotMatch(await refusal(argv), /secret|PRIVATE/);
       }
     }
-    assert.match(await refusal(['this is a secret']), /^A message is never an argument/);
+    assert.match(await refusal(['this is a secret']), /^Unexpected argument/);
   });
 });
 
@@ -238,7 +238,7 @@ describe('the commands', () => {
     assert.deepEqual(failure, {
       status: 2,
       code: 'Usage',
-      message: 'There is no option --no-such-option.',
+      message: 'Unknown option --no-such-option.',
       hint: 'See kms-decrypt --help.',
       notices: [],
     });
@@ -248,8 +248,8 @@ describe('the commands', () => {
     assert.deepEqual([status, stdout.length], [2, 0]);
     assert.equal(
       stderr,
-      'kms-encrypt: A message is never an argument, which other users of this machine could see, and nothing else is one.\n' +
-        'hint: Type it at the prompt, pipe it in, or name a file with --in. See kms-encrypt --help.\n',
+      'kms-encrypt: Unexpected argument. Messages are never passed on the command line, where other users could see them.\n' +
+        'hint: Type the message at the prompt, pipe it in, or use --in FILE. See kms-encrypt --help.\n',
     );
   });
 
@@ -261,6 +261,6 @@ describe('the commands', () => {
     const stderr = finished.stderr.replace(/^(?:sh|shell-init): .*getcwd.*\n/, '');
     const failure = readFailure({ ...finished, stderr });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /^The current folder is not there any more\.$/);
+    assert.match(failure.message, /^The current folder no longer exists\.$/);
   });
 });

@@ -37,8 +37,8 @@ describe('a bug', () => {
       assert.deepEqual([status, stdout.length], [1, 0]);
       assert.equal(
         stderr,
-        'kms-decrypt: Something unexpected happened (TypeError).\n' +
-          'hint: This is a bug. With DEBUG=kms-poc in the environment the command shows where it is.\n',
+        'kms-decrypt: Unexpected error (TypeError).\n' +
+          'hint: This is a bug. Run it again with DEBUG=kms-poc in the environment to see where.\n',
       );
     });
 

@@ -147,7 +147,7 @@ describe('users', () => {
     // It may be the message, or drive the terminal: it is not repeated.
     for (const name of ['', 'a b', 'a'.repeat(65), 'a\n', 'ä', 'user=alice', '*', '\x1b[31m']) {
       for (const users of ['*', ['alice']] as const) {
-        assert.equal(refusal(() => checkUser(name, users)).message, 'That is not a user name.');
+        assert.equal(refusal(() => checkUser(name, users)).message, 'Not a valid user name.');
       }
     }
   });
@@ -230,7 +230,7 @@ describe('an endpoint', () => {
   test('it is an address', () => {
     for (const value of ['kms.example', 'ftp://kms.example', 'file:///etc/passwd', 'http://']) {
       const error = refusal(() => endpointOf({ environment: { AWS_ENDPOINT_URL_KMS: value } }));
-      assert.equal(error.message, 'AWS_ENDPOINT_URL_KMS is not an http or https address.');
+      assert.equal(error.message, 'AWS_ENDPOINT_URL_KMS is not an http or https URL.');
     }
   });
 
@@ -250,13 +250,13 @@ describe('the settings file', () => {
     const folder = temporaryFolder();
     const loop = join(folder, 'loop');
     symlinkSync(loop, loop);
-    for (const [path, code] of [
-      [join(folder, 'none'), 'ENOENT'],
-      [folder, 'EISDIR'],
-      [loop, 'ELOOP'],
+    for (const [path, reason] of [
+      [join(folder, 'none'), 'no such file (ENOENT)'],
+      [folder, 'it is a folder (EISDIR)'],
+      [loop, 'too many symbolic links (ELOOP)'],
     ] as const) {
       const error = refusal(() => load({ args: { envFile: path } }));
-      assert.equal(error.message, `The settings file ${path} can't be read (${code}).`);
+      assert.equal(error.message, `Can't read the settings file ${path}: ${reason}.`);
       assert.match(error.hint ?? '', /--env-file/);
     }
   });
@@ -387,7 +387,7 @@ describe('the commands', () => {
         { stdin: 'x', env: { ...chain, AWS_ENDPOINT_URL: proxy.endpoint } },
       );
       assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-      assert.match(failure.message, /--region says eu-central-1, and the key's ARN us-west-2/);
+      assert.match(failure.message, /--region is eu-central-1, but the key's ARN says us-west-2/);
     }
     assert.equal(proxy.count(), 0);
   });
@@ -421,7 +421,7 @@ describe('the commands', () => {
 
   test('an endpoint that is not AWS is named with its source, --quiet or not', async () => {
     const notice = (source: string): string =>
-      `kms-encrypt: messages go to 127.0.0.1, which is not AWS KMS (set by ${source}).\n`;
+      `kms-encrypt: messages are sent to 127.0.0.1, which is not AWS KMS (set by ${source}).\n`;
     const byEnvironment = await encrypt(chain, { args: ['--quiet'] });
     assert.equal(byEnvironment.stderr, notice('AWS_ENDPOINT_URL'));
     const byFile = await encrypt(
@@ -489,7 +489,10 @@ describe('the commands', () => {
           cwd,
         })
       ).stderr;
-    assert.match(await stderrOf([]), /^kms-encrypt: others can read \.env: chmod 600 it\.\n/);
+    assert.match(
+      await stderrOf([]),
+      /^kms-encrypt: other users can read \.env\. Run: chmod 600 \.env\n/,
+    );
     assert.doesNotMatch(await stderrOf(['-q']), /others can read/);
   });
 
@@ -498,7 +501,7 @@ describe('the commands', () => {
       env: { KEY_ID: 'local' },
     });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.equal(failure.message, "The settings file none can't be read (ENOENT).");
+    assert.equal(failure.message, "Can't read the settings file none: no such file (ENOENT).");
   });
 
   test('the installed command keeps Node from taking --env-file for its own', async () => {
@@ -519,7 +522,7 @@ describe('the commands', () => {
 
   test('without a terminal nothing is asked: no user, no key, another user', async () => {
     const missing: [string[], RegExp, RegExp][] = [
-      [['-k', 'local'], /^No user is named\.$/, /--user/],
+      [['-k', 'local'], /^No user given\.$/, /--user/],
       [['-u', 'alice'], /^No key is set\.$/, /KEY_ID.*--key local/],
       [['-u', 'carol', '-k', 'local'], /^carol is not one of the users: alice, bob\.$/, /USERS/],
     ];

@@ -333,7 +333,7 @@ drill('fallback', async (t) => {
   const { block, file, proxy } = await scene(t, { KEY_ID: keyArn });
   proxy.fault(awsError('KMSInternalException', 500), { region: 'eu-central-1' });
   const { stderr } = await block('fallback', { REPLICA_REGION: 'eu-west-1' });
-  assert.equal(stderr.match(/Going on in eu-west-1\./g)?.length, 2);
+  assert.equal(stderr.match(/Continuing in eu-west-1\./g)?.length, 2);
   assert.equal(file('opened.txt'), secret);
 });
 
@@ -351,7 +351,7 @@ drill('region-out', async (t) => {
     proxy.fault({ kind: 'reset', when: 'at-request' }, { region });
   }
   const { stderr } = await block('region-out', { OTHER_REGION_KEY: elsewhere.keyArn });
-  assert.match(stderr, new RegExp(`opened with ${elsewhere.keyArn}, which is not the first key`));
+  assert.match(stderr, new RegExp(`opened with another key: ${elsewhere.keyArn}`));
   assert.equal(file('opened.txt'), secret);
   assert.deepEqual(keysIn(file('one.b64')), [elsewhere.keyArn, fingerprint]);
   assert.deepEqual(keysIn(file('two.b64')), [fingerprint]);
@@ -492,7 +492,7 @@ test('leaving AWS stops at the first message that was not moved', async (t) => {
   const before = [file('.env'), file('secret.b64'), file('messages.jsonl')];
   proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
   const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint };
-  // As it is pasted into a shell, which goes on after an error.
+  // As it is pasted into a shell, which There is more after an error.
   const { status } = await bash('leave-aws', folder, env, '', '-uc');
   assert.equal(status, 4);
   assert.deepEqual([file('.env'), file('secret.b64'), file('messages.jsonl')], before);

@@ -24,7 +24,7 @@ test('of several data keys that KMS refuses at once, each gets its own error', a
     decrypt: ({ EncryptionContext: context }) =>
       new Promise((_resolve, reject) => {
         rejections.push(() => {
-          reject(new KmsPocError('AccessDenied', `not for ${context?.user ?? ''}`));
+          reject(new KmsPocError('AccessDenied', `not for ${context?.user ?? ''}`, 'Ask.'));
         });
       }),
   };

@@ -63,7 +63,7 @@ const aliceContext = Buffer.concat([
 
 test('frames of 4 GiB', async () => {
   const message = await encryptForeign(Buffer.from('hello'), { frameLength: 0xffffffff });
-  await assertRefused(decrypt(message), 'Unsupported', /4294967295 bytes long/);
+  await assertRefused(decrypt(message), 'Unsupported', /frames of 4294967295 bytes/);
 });
 
 test('a header that announces frames of 4 GiB, and goes on without end', async () => {
@@ -71,7 +71,7 @@ test('a header that announces frames of 4 GiB, and goes on without end', async (
   const [at] = layoutOf(message).fields['frame length'] ?? [0];
   message.writeUInt32BE(0xffffffff, at);
   const { source, taken } = endless(message);
-  await assertRefused(decryptStream(source), 'Unsupported', /4294967295 bytes long/);
+  await assertRefused(decryptStream(source), 'Unsupported', /frames of 4294967295 bytes/);
   assert.ok(taken() <= mebibyte, `${taken()} bytes were read`);
 });
 
@@ -99,7 +99,7 @@ test('thousands of data keys', async () => {
     const { source, taken } = endless(
       hostileHeader(aliceContext, count, dataKey).subarray(0, 200_000),
     );
-    await assertRefused(decryptStream(source), 'Unsupported', /longer than 64 KiB/);
+    await assertRefused(decryptStream(source), 'Unsupported', /longer than the limit of 64 KiB/);
     assert.ok(taken() <= mebibyte, `${taken()} bytes were read`);
   }
 });
@@ -119,7 +119,11 @@ test('a header byte by byte takes no time', async () => {
   const dataKey = Buffer.concat([1, 2, 3].map(() => sized(Buffer.alloc(1000, 0x61))));
   const header = hostileHeader(aliceContext, 30, dataKey);
   const start = performance.now();
-  await assertRefused(decrypt(header, { pieces: [1] }), 'Unsupported', /longer than 64 KiB/);
+  await assertRefused(
+    decrypt(header, { pieces: [1] }),
+    'Unsupported',
+    /longer than the limit of 64 KiB/,
+  );
   assert.ok(performance.now() - start < 5000);
 });
 
@@ -127,7 +131,7 @@ test('bytes without end behind the last frame', async () => {
   const message = await encrypt(Buffer.alloc(3 * mebibyte));
   const { source, taken } = endless(message);
   const outcome = decryptStream(source);
-  await assert.rejects(collect(outcome), { code: 'NotCiphertext', message: /goes on after/ });
+  await assert.rejects(collect(outcome), { code: 'NotCiphertext', message: /There is more after/ });
   assert.ok(taken() <= message.length + mebibyte, `${taken()} bytes were read`);
 });
 

@@ -97,7 +97,7 @@ describe('the wrong key', () => {
     const refused = await assertRefused(
       decrypt(message, { keys: [other] }),
       'WrongKey',
-      /opens with local key 3f9a0c11, and not with local key b0710000\.$/,
+      /opens with local key 3f9a0c11, not with local key b0710000\.$/,
     );
     assert.equal(refused.status, 3);
   });
@@ -154,7 +154,7 @@ describe('several keys', () => {
 
   test('when all fail, what each service said is said, under the first one’s code', async () => {
     const denied = new KmsPocError('AccessDenied', 'KMS said no (AccessDeniedException).', 'Ask.');
-    const unreachable = new KmsPocError('Unavailable', 'KMS did not answer.');
+    const unreachable = new KmsPocError('Unavailable', 'KMS did not answer.', 'Wait.');
     const keys = [failingKey(denied), failingKey(unreachable)];
     const { error, output } = await outcomeOf(decrypt(message, { keys }));
     assert.ok(error instanceof KmsPocError);
@@ -167,7 +167,7 @@ describe('several keys', () => {
 });
 
 describe('errors of a key’s service', () => {
-  const denied = new KmsPocError('AccessDenied', 'KMS said no (AccessDeniedException).');
+  const denied = new KmsPocError('AccessDenied', 'KMS said no (AccessDeniedException).', 'Ask.');
 
   test('thrown as such pass through, decrypting', async () => {
     const outcome = await outcomeOf(decrypt(message, { keys: [failingKey(denied)] }));

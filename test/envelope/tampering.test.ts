@@ -24,7 +24,7 @@ const undecryptable: readonly ErrorCode[] = [
 
 /** Every text that a refusal may have; the library's own never show. */
 const ourTexts =
-  /^(The ciphertext (is cut|was changed|goes on)|This is not a message of|The header of this message|The frames of this message|This message (is for|is not for|has|names|opens|was written))/;
+  /^(The ciphertext (is truncated|was changed)|There is more after|This is not an AWS Encryption SDK message|The header of this message|This message (is for|is not for|has|names|opens))/;
 
 const flipped = (message: Uint8Array, byte: number, bit: number): Buffer => {
   const changed = Buffer.from(message);
@@ -88,7 +88,7 @@ describe('a short message', () => {
   test('each cut is named as a cut, with nothing out', async () => {
     await assertRefused(decrypt(Buffer.alloc(0)), 'NotCiphertext', /empty/);
     for (let length = 1; length < message.length; length += 1) {
-      await assertRefused(decrypt(message.subarray(0, length)), 'NotCiphertext', /is cut/);
+      await assertRefused(decrypt(message.subarray(0, length)), 'NotCiphertext', /is truncated/);
     }
   });
 
@@ -96,7 +96,11 @@ describe('a short message', () => {
     for (const added of [Buffer.alloc(1), Buffer.from('\n'), randomBytes(100_000), message]) {
       for (const pieces of [[], [1], [message.length]]) {
         const longer = Buffer.concat([message, added.subarray(0, 3000)]);
-        await assertRefused(decrypt(longer, { pieces }), 'NotCiphertext', /goes on after its end/);
+        await assertRefused(
+          decrypt(longer, { pieces }),
+          'NotCiphertext',
+          /There is more after the end/,
+        );
       }
     }
   });
@@ -160,7 +164,8 @@ describe('a message of several frames', () => {
           if (length >= message.length) continue;
           const whole = length < end ? index : index + 1;
           const outcome = await outcomeOf(decrypt(message.subarray(0, length)));
-          if (length > layout.header.headerLength) assertError(outcome, 'NotCiphertext', /is cut/);
+          if (length > layout.header.headerLength)
+            assertError(outcome, 'NotCiphertext', /is truncated/);
           await assertPrefix(message.subarray(0, length), whole);
         }
       }
@@ -228,12 +233,12 @@ describe('a signed message', () => {
   });
   test('without its signature, or cut in it, is refused, with nothing out', async () => {
     for (const cut of [1, 50, 102, 103, 104, 105]) {
-      await assertRefused(decrypt(message.subarray(0, -cut)), 'NotCiphertext', /is cut/);
+      await assertRefused(decrypt(message.subarray(0, -cut)), 'NotCiphertext', /is truncated/);
     }
   });
   test('with bytes added is refused, with nothing out', async () => {
     const longer = Buffer.concat([message, Buffer.alloc(1)]);
-    await assertRefused(decrypt(longer), 'NotCiphertext', /goes on after its end/);
+    await assertRefused(decrypt(longer), 'NotCiphertext', /There is more after the end/);
   });
   test('with a changed frame is refused, with nothing out', async () => {
     await assertRefused(decrypt(flipped(message, 8000, 0)), 'CannotDecrypt');

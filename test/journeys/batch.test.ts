@@ -165,18 +165,18 @@ describe('a line that can not be encrypted becomes an error, and the run goes on
     ['no JSON', `{"message":"${secret}"`, {}, /^Line 2 is not a JSON object\.$/],
     ['an array', `["${secret}"]`, {}, /^Line 4 is not a JSON object\.$/],
     ['no user', { message: secret, id: 1 }, { id: 1 }, /names no user/],
-    ['a number as user', { user: 7, message: secret }, { user: 7 }, /user .* is not a text/],
-    ['no name', { user: 'a b', message: secret }, { user: 'a b' }, /not a user name/],
+    ['a number as user', { user: 7, message: secret }, { user: 7 }, /user .* is not a string/],
+    ['no name', { user: 'a b', message: secret }, { user: 'a b' }, /Not a valid user name/],
     ['not in USERS', { user: 'eve', message: secret }, { user: 'eve' }, /eve is not one of/],
     ['two users', `{"user":"alice","user":"bob","message":"${secret}"}`, { user: 'bob' }, /user more than once/],
     ['no message', { user: 'bob', id: 1 }, { user: 'bob', id: 1 }, /has no message/],
-    ['two messages', { user: 'bob', message: secret, messageBase64: '' }, { user: 'bob' }, /two messages/],
+    ['two messages', { user: 'bob', message: secret, messageBase64: '' }, { user: 'bob' }, /both message and messageBase64/],
     ['a message twice', `{"user":"bob","message":"${secret}","message":"b"}`, { user: 'bob' }, /message more than once/],
-    ['an object as message', { user: 'bob', message: { secret } }, { user: 'bob' }, /not a text/],
-    ['half a character', `{"user":"bob","message":"${secret}\\ud83d"}`, { user: 'bob' }, /not a text/],
-    ['base64 with a gap', { user: 'bob', messageBase64: `${secret} ` }, { user: 'bob' }, /not base64/],
-    ['base64 without padding', { user: 'bob', messageBase64: 'AA' }, { user: 'bob' }, /not base64/],
-    ['a ciphertext too', { user: 'bob', message: secret, ciphertext: 'x' }, { user: 'bob' }, /ciphertext already/],
+    ['an object as message', { user: 'bob', message: { secret } }, { user: 'bob' }, /not a string/],
+    ['half a character', `{"user":"bob","message":"${secret}\\ud83d"}`, { user: 'bob' }, /not a string/],
+    ['base64 with a gap', { user: 'bob', messageBase64: `${secret} ` }, { user: 'bob' }, /not valid base64/],
+    ['base64 without padding', { user: 'bob', messageBase64: 'AA' }, { user: 'bob' }, /not valid base64/],
+    ['a ciphertext too', { user: 'bob', message: secret, ciphertext: 'x' }, { user: 'bob' }, /already has the field ciphertext/],
     ['an error of its own', { message: secret, error: 'mine' }, {}, /names no user/],
   ]; // prettier-ignore
 
@@ -202,7 +202,7 @@ describe('a line that can not be encrypted becomes an error, and the run goes on
     assert.equal(status, 2);
     assert.equal(
       stderr,
-      `kms-encrypt: ${cases.length} of ${2 * cases.length} lines failed: each has an "error" that says why.\n`,
+      `kms-encrypt: ${cases.length} of ${2 * cases.length} lines failed: see the "error" of each.\n`,
     );
     assert.ok(!stdout.includes(secret));
   });
@@ -251,7 +251,7 @@ test('a line with a message is not decrypted into a second one', async () => {
   const line = { ...parseLines(encrypted.stdout)[0], message: 'a forged one' };
   const { status, stdout } = await decryptBatch(jsonLines([line]));
   assert.equal(status, 2);
-  assert.match(errorOf(parseLines(stdout)[0] ?? {}).message, /field message already/);
+  assert.match(errorOf(parseLines(stdout)[0] ?? {}).message, /already has the field message/);
 });
 
 describe('how it is called:', () => {
@@ -259,15 +259,15 @@ describe('how it is called:', () => {
     test(`not with ${option}`, async () => {
       const finished = await encryptBatch([], local, [option]);
       assert.deepEqual([finished.status, finished.stdout.length], [2, 0]);
-      assert.match(finished.stderr, new RegExp(`--batch and ${option} exclude each other`));
+      assert.match(finished.stderr, new RegExp(`--batch can't be combined with ${option}`));
     });
   }
 
   test('not typed in at a terminal', async () => {
     for (const args of [['--batch'], ['--batch', '-i', '-']]) {
       const terminal = startOnTerminal('kms-encrypt', args, local);
-      await terminal.waitFor('A batch is not typed in');
-      await terminal.waitFor('Pipe JSON Lines in');
+      await terminal.waitFor('--batch needs a pipe');
+      await terminal.waitFor('kms-encrypt --batch < messages');
       assert.deepEqual(await terminal.exit(), { status: 2, signal: null });
     }
   });
@@ -429,7 +429,10 @@ describe('an end before the end:', () => {
         local,
       );
       assert.equal(status, 1);
-      assert.match(stderr, /^kms-encrypt: Writing .* failed \(ENOSPC\)\.\nhint: The disk is full/);
+      assert.match(
+        stderr,
+        /^kms-encrypt: Can't write .*: the disk is full \(ENOSPC\)\.\nhint: Free some space/,
+      );
     }
   });
 
@@ -510,7 +513,7 @@ describe('under AWS keys', () => {
   };
   const assertQuietButForEndpoint = ({ status, stderr }: Finished): void => {
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /^kms-(?:en|de)crypt: messages go to 127\.0\.0\.1[^\n]*\n$/);
+    assert.match(stderr, /^kms-(?:en|de)crypt: messages are sent to 127\.0\.0\.1[^\n]*\n$/);
   };
 
   test('one call makes and one opens the data key of a user', async () => {
@@ -562,8 +565,8 @@ describe('under AWS keys', () => {
 
   test('what KMS refuses ends the run, with the lines before it written', async () => {
     for (const [error, status, code] of [
-      ['AccessDeniedException', 4, 'may not encrypt'],
-      ['ThrottlingException', 5, 'refuses more requests'],
+      ['AccessDeniedException', 4, 'not allowed to encrypt'],
+      ['ThrottlingException', 5, 'is throttling requests'],
     ] as const) {
       proxy.reset();
       const batch = startBatch('kms-encrypt', ['-q'], aws);
@@ -645,6 +648,6 @@ describe('under AWS keys', () => {
     const env = { ...aws.env, KEY_ID: keyArn, DECRYPT_KEYS: 'alias/batch' };
     const decrypted = await decryptBatch(encrypted.stdout, { home, env });
     assert.equal(decrypted.status, 0);
-    assert.equal(decrypted.stderr.match(/is not the first key/g)?.length, 1);
+    assert.equal(decrypted.stderr.match(/opened with another key/g)?.length, 1);
   });
 });

@@ -159,10 +159,10 @@ describe('a set-up that is right', () => {
     assert.match(report.row('identity decryptor').detail, /^arn:aws:sts::123456789012:/);
     assert.equal(
       report.row('keys KEY_ID').detail,
-      `alias/oneRegion is ${oneRegion.keyArn}, enabled, in one Region`,
+      `alias/oneRegion is ${oneRegion.keyArn}, enabled, single-Region`,
     );
     const route = report.row('routes KEY_ID in eu-central-1');
-    assert.equal(route.detail, 'a short message and a long one, encrypted and decrypted');
+    assert.equal(route.detail, 'encrypted and decrypted a short and a long message');
     assert.ok(route.milliseconds !== undefined && route.milliseconds > 0);
     assert.doesNotMatch(JSON.stringify(report), /sentinel/);
 
@@ -182,8 +182,8 @@ describe('a set-up that is right', () => {
     ]);
     // Strange hosts are announced, each once.
     assert.deepEqual(report.stderr.split('\n').slice(0, -1), [
-      'kms-doctor: 127.0.0.1, which is not AWS STS, is asked who this is (set by AWS_ENDPOINT_URL).',
-      'kms-doctor: messages go to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
+      'kms-doctor: identities are checked with 127.0.0.1, which is not AWS STS (set by AWS_ENDPOINT_URL).',
+      'kms-doctor: messages are sent to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
     ]);
   });
 
@@ -207,15 +207,15 @@ describe('a set-up that is right', () => {
     assert.deepEqual(
       routes.map(({ name, detail }) => `${name}: ${detail}`),
       [
-        'KEY_ID in eu-central-1: a message, encrypted and decrypted',
-        'KEY_ID in eu-west-1: a message, encrypted and decrypted',
+        'KEY_ID in eu-central-1: encrypted and decrypted a message',
+        'KEY_ID in eu-west-1: encrypted and decrypted a message',
         'eu-central-1, opened in eu-west-1: decrypted',
         'eu-west-1, opened in eu-central-1: decrypted',
-        'encrypt under all keys: one message under 3 keys',
+        'encrypt with all keys: one message with 3 keys',
         'backup key 1 alone: backup key 1 opened it',
-        `backup key 2 alone: rsa:backup-private.pem opened it, the private half of rsa:backup-public.pem (${rsa.fingerprint})`,
-        'old key 1: Nothing is encrypted under it any more: there is no message to try.',
-        `old key 3: rsa:backup-private.pem opened a message of its own: it is the private half of backup key 2 (${rsa.fingerprint})`,
+        `backup key 2 alone: rsa:backup-private.pem, the private key for rsa:backup-public.pem, opened it (${rsa.fingerprint})`,
+        'old key 1: Nothing is encrypted with it any more, so there is no message to try.',
+        `old key 3: rsa:backup-private.pem opened a message of its own: it is the private key for backup key 2 (${rsa.fingerprint})`,
       ],
     );
   });
@@ -253,7 +253,7 @@ describe('settings', () => {
     );
     assert.match(
       report.row("settings encryptor's credentials").detail,
-      /does not look like one, so it is not shown, from .*doctor\.env$/,
+      /not shown, since it doesn't look like an access key id, from .*doctor\.env$/,
     );
     assert.match(report.row('settings BACKUP_KEYS').detail, /^not set: only one key opens/);
     assert.doesNotMatch(JSON.stringify(report), /sentinel/);
@@ -291,7 +291,7 @@ describe('settings', () => {
       "settings encryptor's credentials: Usage",
     ]);
     assert.equal(report.row('settings BACKUP_KEYS').state, 'ok');
-    assert.deepEqual(report.skipped, ['routes all of them']);
+    assert.deepEqual(report.skipped, ['routes all routes']);
   });
 
   test('half a pair stops its role, and says so', async () => {
@@ -358,11 +358,11 @@ describe('settings', () => {
 
   test('a call that is none: status 2, and no report', async () => {
     for (const [args, env, says] of [
-      [[], { USERS: '*' }, /No user is named, and USERS allows any name/],
+      [[], { USERS: '*' }, /No user given, and USERS allows any name/],
       [['-u', 'eve'], {}, /eve is not one of the users/],
-      [['--env-file', 'none.env'], {}, /settings file none\.env can't be read/],
-      [['message'], {}, /never an argument/],
-      [['--batch'], {}, /no option --batch/],
+      [['--env-file', 'none.env'], {}, /Can't read the settings file none\.env/],
+      [['message'], {}, /Unexpected argument/],
+      [['--batch'], {}, /Unknown option --batch/],
     ] as const) {
       const { status, stdout, stderr } = await run('kms-doctor', [...args], {
         env: { KEY_ID: 'local', ...env },
@@ -399,9 +399,9 @@ describe('files', () => {
     ]);
     assert.equal(
       report.row('files RSA key').detail,
-      'Others can read or change open-private.pem (mode 0640).',
+      'Other users can read or change open-private.pem (mode 0640).',
     );
-    assert.equal(report.row('files RSA key').error?.hint, 'chmod 600 open-private.pem');
+    assert.equal(report.row('files RSA key').error?.hint, 'Run: chmod 600 open-private.pem');
 
     for (const file of secrets) chmodSync(join(cwd, file), 0o600);
     chmodSync(pair.publicFile, 0o666);
@@ -433,7 +433,7 @@ describe('identity', () => {
     assert.deepEqual(report.skipped, ['identity encryptor', 'identity decryptor']);
     assert.equal(
       report.row('identity encryptor').detail,
-      'AWS STS in eu-central-1 did not say who this is (ECONNREFUSED).',
+      'AWS STS in eu-central-1 could not identify these credentials (ECONNREFUSED).',
     );
     assert.equal(
       report.row('settings endpoint of STS').detail,
@@ -461,7 +461,7 @@ describe('identity', () => {
       'keys KEY_ID: Credentials',
       'routes KEY_ID in eu-central-1: Credentials',
     ]);
-    assert.match(report.row('identity encryptor').detail, /does not know this access key/);
+    assert.match(report.row('identity encryptor').detail, /does not recognize this access key/);
   });
 
   test('none at all', async () => {
@@ -490,7 +490,7 @@ describe('keys', () => {
     assert.deepEqual(blind.skipped, ['keys KEY_ID', 'keys KEY_ID in eu-west-1']);
   });
 
-  test('one that is to be deleted', async () => {
+  test('one that is scheduled for deletion', async () => {
     const doomed = await moto.createKey();
     await moto
       .kms()
@@ -502,7 +502,7 @@ describe('keys', () => {
     const day = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 7);
     assert.match(
       report.row('keys old key 1').detail,
-      new RegExp(`is to be deleted on ${day}-\\d\\d,`),
+      new RegExp(`is scheduled for deletion on ${day}-\\d\\d\\.`),
     );
     assert.match(report.row('keys old key 1').error?.hint ?? '', /aws kms cancel-key-deletion/);
     assert.deepEqual(report.skipped, ['routes old key 1']);
@@ -512,7 +512,7 @@ describe('keys', () => {
     const signing = await moto.createKey({ keySpec: 'RSA_3072', keyUsage: 'SIGN_VERIFY' });
     const report = await doctor([], { env: aws({ KEY_ID: signing.keyArn }) });
     assert.equal(report.row('keys KEY_ID').error?.code, 'KeyUnusable');
-    assert.match(report.row('keys KEY_ID').detail, /not made to encrypt messages/);
+    assert.match(report.row('keys KEY_ID').detail, /can't encrypt messages/);
     assert.ok((report.status ?? 0) >= 4);
   });
 
@@ -531,7 +531,7 @@ describe('keys', () => {
     assert.equal(report.status, 4);
     assert.equal(
       report.row('keys KEY_ID in eu-south-1').detail,
-      'FALLBACK_REGIONS names eu-south-1, and the key has no replica there.',
+      'FALLBACK_REGIONS names eu-south-1, but the key has no replica there.',
     );
     assert.match(
       report.row('keys KEY_ID in eu-south-1').error?.hint ?? '',
@@ -599,11 +599,14 @@ describe('routes', () => {
     assert.equal(report.status, 4);
     assert.deepEqual(report.wrong, [
       'keys backup key 1: KeyUnusable',
-      'routes encrypt under all keys: KeyUnusable',
+      'routes encrypt with all keys: KeyUnusable',
       'routes backup key 1 alone: KeyUnusable',
     ]);
     assert.match(report.row('keys backup key 1').error?.hint ?? '', /aws kms enable-key/);
-    assert.match(report.row('routes backup key 2 alone').detail, /backup-private\.pem opened it/);
+    assert.match(
+      report.row('routes backup key 2 alone').detail,
+      /backup-private\.pem, the private key for .*, opened it/,
+    );
     // It is never asked to make a data key: the permissions for a backup key are for Encrypt alone.
     assert.equal(proxy.count('GenerateDataKey', 'eu-north-1'), 0);
   });
@@ -630,7 +633,7 @@ describe('routes', () => {
     );
     assert.equal(
       report.row('routes KEY_ID in eu-central-1').detail,
-      'What was decrypted is not what was encrypted.',
+      'The decrypted message differs from the one that was encrypted.',
     );
     assert.doesNotMatch(JSON.stringify(report), /something else/);
   });
@@ -649,7 +652,7 @@ describe('routes', () => {
     assert.deepEqual(report.wrong, [
       'keys KEY_ID: Unavailable',
       'routes KEY_ID in eu-central-1: Unavailable',
-      'routes encrypt under all keys: Unavailable',
+      'routes encrypt with all keys: Unavailable',
     ]);
     assert.equal(report.row('routes backup key 1 alone').state, 'ok');
   });
@@ -664,7 +667,7 @@ describe('RSA keys', () => {
     assert.deepEqual([report.status, report.skipped], [0, ['routes backup key 1 alone']]);
     assert.equal(
       report.row('routes backup key 1 alone').detail,
-      'rsa:backup-public.pem encrypts; its private half, which opens, is not here.',
+      'rsa:backup-public.pem can encrypt; the private key that decrypts is not here.',
     );
   });
 
@@ -674,25 +677,28 @@ describe('RSA keys', () => {
     assert.deepEqual([right.status, right.skipped], [0, []]);
     assert.equal(
       right.row('routes --key is a backup key').detail,
-      'the private half of backup key 1',
+      'the private key for backup key 1',
     );
-    assert.match(right.row('routes backup key 1 alone').detail, /^rsa:backup-private\.pem opened/);
+    assert.match(
+      right.row('routes backup key 1 alone').detail,
+      /^rsa:backup-private\.pem, the private key for .*, opened it/,
+    );
 
     const wrong = await doctor(['--key', 'rsa:other-private.pem'], { cwd: folder, env });
     assert.deepEqual([wrong.status, wrong.wrong], [3, ['routes --key is a backup key: WrongKey']]);
     assert.equal(
       wrong.row('routes --key is a backup key').detail,
-      `The private key other-private.pem (${otherRsa.fingerprint}) is not that of any backup key (${rsa.fingerprint}).`,
+      `The private key other-private.pem (${otherRsa.fingerprint}) does not match any backup key (${rsa.fingerprint}).`,
     );
   });
 
-  test('an old private key that is of no key in use is told apart', async () => {
+  test('an old private key that is for no key in use is told apart', async () => {
     const report = await doctor([], {
       cwd: folder,
       env: { KEY_ID: 'rsa:backup-public.pem', DECRYPT_KEYS: 'rsa:other-private.pem' },
     });
     assert.deepEqual([report.status, report.skipped], [0, ['routes KEY_ID']]);
-    assert.match(report.row('routes old key 1').detail, /private half of no key in use/);
+    assert.match(report.row('routes old key 1').detail, /private key for no key in use/);
   });
 
   test('files that are none', async () => {
@@ -710,12 +716,12 @@ describe('RSA keys', () => {
     assert.equal(report.status, 4);
     assert.deepEqual(report.wrong, [
       'routes KEY_ID: KeyUnusable',
-      'routes encrypt under all keys: KeyUnusable',
+      'routes encrypt with all keys: KeyUnusable',
       'routes backup key 1 alone: KeyUnusable',
       'routes backup key 2 alone: KeyNotFound',
       'routes old key 1: KeyUnusable',
     ]);
-    assert.match(report.row('routes old key 1').detail, /holds a public RSA key/);
+    assert.match(report.row('routes old key 1').detail, /is a public key/);
     assert.doesNotMatch(JSON.stringify(report), /sentinel/);
   });
 
@@ -748,7 +754,10 @@ describe('RSA keys', () => {
       ['passphrase', 'wrong', undefined].map(withFile),
     );
     assert.deepEqual([right?.status, right?.skipped], [0, []]);
-    assert.match(right?.row('routes KEY_ID').detail ?? '', /^rsa:locked\.pem opened it/);
+    assert.match(
+      right?.row('routes KEY_ID').detail ?? '',
+      /^rsa:locked\.pem, the private key for .*, opened it/,
+    );
     assert.deepEqual([wrong?.status, wrong?.wrong], [4, ['routes old key 1: KeyUnusable']]);
     assert.deepEqual([none?.status, none?.wrong], [2, ['routes old key 1: Usage']]);
     assert.doesNotMatch(JSON.stringify([right, wrong, none]), /sentinel/);
@@ -762,15 +771,15 @@ describe('RSA keys', () => {
       env: { KEY_ID: `rsa:${rsa.publicFile}`, DECRYPT_KEYS: 'rsa:locked.pem' },
     };
     const terminal = startOnTerminal('kms-doctor', [], options);
-    await terminal.waitFor('Passphrase of locked.pem: ');
+    await terminal.waitFor('Passphrase for locked.pem: ');
     terminal.write(`${passphrase}\r`);
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
-    assert.equal(terminal.output().split('Passphrase of').length, 2);
+    assert.equal(terminal.output().split('Passphrase for').length, 2);
     assert.match(await terminal.screen(), /nothing is wrong/);
     assert.doesNotMatch(terminal.output(), /sentinel/);
 
     const cancelled = startOnTerminal('kms-doctor', [], options);
-    await cancelled.waitFor('Passphrase of locked.pem: ');
+    await cancelled.waitFor('Passphrase for locked.pem: ');
     cancelled.write('\x03');
     assert.deepEqual(await cancelled.exit(), { status: 130, signal: null });
   });
@@ -791,7 +800,7 @@ describe('the table', () => {
     assert.equal(status, 4);
     assert.deepEqual(lines(stdout.toString().replace(/\(\d+ ms\)/g, '(5 ms)')), [
       'Settings',
-      '  ok       settings file                           none: there is no .env in this folder',
+      '  ok       settings file                           none (no .env in this folder)',
       '  ok       KEY_ID                                  rsa:other-private.pem, from the environment',
       '  ok       BACKUP_KEYS                             rsa:backup-public.pem, local:none.key, from the environment',
       '  ok       DECRYPT_KEYS                            local:gone.key, local:./gone.key, from the environment',
@@ -802,13 +811,13 @@ describe('the table', () => {
       '',
       'Routes',
       `  ok       KEY_ID                                  rsa:other-private.pem opened it (${otherRsa.fingerprint}) (5 ms)`,
-      '  skipped  backup key 1 alone                      rsa:backup-public.pem encrypts; its private half, which opens, is not here.',
+      '  skipped  backup key 1 alone                      rsa:backup-public.pem can encrypt; the private key that decrypts is not here.',
       '  advice   backup key 2 alone                      There is no local key none.key yet. (5 ms)',
-      '                                                   hint: kms-encrypt makes it with the first message. If there was one, bring it back: its messages need it.',
+      '                                                   hint: kms-encrypt creates it with the first message. If there was one, restore it: its messages need it.',
       '  wrong    old key 1                               There is no local key gone.key. (5 ms)',
-      '                                                   hint: A message from another machine needs its key file from there: --key local:FILE.',
+      '                                                   hint: A message from another machine needs the key file from that machine: --key local:FILE.',
       '  wrong    old key 2                               There is no local key ./gone.key. (5 ms)',
-      '                                                   hint: A message from another machine needs its key file from there: --key local:FILE.',
+      '                                                   hint: A message from another machine needs the key file from that machine: --key local:FILE.',
       '',
       '11 checks, 2 wrong, 1 skipped.',
       '',
@@ -850,11 +859,10 @@ describe('the table', () => {
   advice   --key
              There is no local key
              none.key yet. (5 ms)
-             hint: kms-encrypt makes it
-             with the first message. If
-             there was one, bring it
-             back: its messages need
-             it.
+             hint: kms-encrypt creates
+             it with the first message.
+             If there was one, restore
+             it: its messages need it.
 
 5 checks, nothing is wrong.`
         .split('\n')
@@ -876,7 +884,7 @@ describe('the table', () => {
     await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], { home, stdin: 'x' });
     const ready = startOnTerminal('kms-doctor', [], { home });
     assert.deepEqual(await ready.exit(), { status: 0, signal: null });
-    assert.match(ready.output(), /not set: in a terminal, a key on/);
+    assert.match(ready.output(), /not set: in a terminal, a local key/);
     assert.match(ready.output(), /^ {2}ok {7}local key/m);
   });
 

@@ -76,7 +76,7 @@ async function setup(
 /** What was said on standard error, without the word on the test's own endpoint. */
 function notices({ stderr }: Finished): string[] {
   const [strange, ...lines] = stderr.trimEnd().split('\n');
-  assert.match(strange ?? '', /messages go to 127\.0\.0\.1, which is not AWS KMS/);
+  assert.match(strange ?? '', /messages are sent to 127\.0\.0\.1, which is not AWS KMS/);
   return lines;
 }
 
@@ -103,13 +103,17 @@ const ways: Way[] = [
 
 const outages: [string, Fault, RegExp][] = [
   ['fails', serverError, /in (\S+) failed \(KMSInternalException\)\./],
-  ['is a page of a load balancer', htmlPage(503), /in (\S+) gave an .* sense \(HTTP 503\)\./],
+  [
+    'is a page of a load balancer',
+    htmlPage(503),
+    /in (\S+) sent an unexpected response \(HTTP 503\)\./,
+  ],
   [
     'resets connections',
     { kind: 'reset', when: 'at-request' },
-    /to AWS KMS in (\S+) broke off \(ECONNRESET\)\./,
+    /to AWS KMS in (\S+) was lost \(ECONNRESET\)\./,
   ],
-  ['breaks off in its answer', { kind: 'cut' }, /in (\S+) broke off \(ECONNRESET\)\./],
+  ['breaks off in its answer', { kind: 'cut' }, /in (\S+) was lost \(ECONNRESET\)\./],
 ];
 
 for (const { name, args, plaintext } of ways) {
@@ -120,7 +124,7 @@ for (const { name, args, plaintext } of ways) {
         const announced = (finished: Finished): void => {
           const [notice, ...others] = notices(finished);
           assert.equal(says.exec(notice ?? '')?.[1], first);
-          assert.match(notice ?? '', /\. Going on in eu-west-1\.$/);
+          assert.match(notice ?? '', /\. Continuing in eu-west-1\.$/);
           assert.deepEqual(others, []);
         };
         switchOff(first, fault);
@@ -152,7 +156,7 @@ for (const { name, args, plaintext } of ways) {
       switchOff(first);
       const decrypted = await run('kms-decrypt', args, { env, stdin: encrypted.stdout });
       assertDone(decrypted, plaintext);
-      assert.match(notices(decrypted).join('\n'), /Going on in eu-west-1\.$/);
+      assert.match(notices(decrypted).join('\n'), /Continuing in eu-west-1\.$/);
     });
 
     test('with both out nothing comes out, and the error names both', async (t) => {
@@ -171,7 +175,7 @@ for (const { name, args, plaintext } of ways) {
         assert.deepEqual([finished.status, finished.stdout.length], [5, 0]);
         assert.match(
           notices(finished).join('\n'),
-          /^kms-\w+: AWS KMS in eu-central-1 failed \(KMSInternalException\)\. Going on in eu-west-1\.\nkms-\w+: AWS KMS in eu-central-1 failed \(KMSInternalException\)\. AWS KMS in eu-west-1 failed \(ServiceUnavailableException\)\.\nhint: \w/,
+          /^kms-\w+: AWS KMS in eu-central-1 failed \(KMSInternalException\)\. Continuing in eu-west-1\.\nkms-\w+: AWS KMS in eu-central-1 failed \(KMSInternalException\)\. AWS KMS in eu-west-1 failed \(ServiceUnavailableException\)\.\nhint: \w/,
         );
         assert.equal(readFileSync(out, 'utf8'), 'as it was');
       }
@@ -211,7 +215,7 @@ test('what the second Region answers is the answer', async (t) => {
   const failure = await failureOf('kms-encrypt', ['-u', 'alice'], { env, stdin: secret });
   assert.deepEqual([failure.status, failure.code], [4, 'AccessDenied']);
   assert.match(failure.message, /eu-west-1/);
-  assert.match(failure.notices.at(-1) ?? '', /Going on in eu-west-1\.$/);
+  assert.match(failure.notices.at(-1) ?? '', /Continuing in eu-west-1\.$/);
   assert.equal(proxy.count(undefined, third), 0);
 });
 
@@ -224,7 +228,7 @@ test('of three Regions each in its turn, in the order of the setting', async (t)
     assertDone(encrypted);
     assert.deepEqual(
       notices(encrypted).map((line) =>
-        /in (\S+) (?:failed|broke).* in (\S+)\.$/.exec(line)?.slice(1),
+        /in (\S+) (?:failed|was lost).* in (\S+)\.$/.exec(line)?.slice(1),
       ),
       [
         [first, third],
@@ -261,7 +265,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
       assertDone(encrypted);
       assert.match(
         notices(encrypted).join('\n'),
-        /^kms-encrypt: AWS KMS in eu-central-1 did not answer in time \(\w+\)\. Going on in eu-west-1\.$/,
+        /^kms-encrypt: AWS KMS in eu-central-1 did not answer in time \(\w+\)\. Continuing in eu-west-1\.$/,
       );
       assert.deepEqual([proxy.count(undefined, first), proxy.count(undefined, second)], [1, 1]);
     }
@@ -274,7 +278,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     assertDone(encrypted);
     assert.match(
       notices(encrypted).join('\n'),
-      /did not answer in time .* Going on in eu-west-1\.$/,
+      /did not answer in time .* Continuing in eu-west-1\.$/,
     );
   });
 
@@ -285,7 +289,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     assertDone(encrypted);
     assert.match(
       notices(encrypted).join('\n'),
-      /did not answer in time .* Going on in eu-west-1\.$/,
+      /did not answer in time .* Continuing in eu-west-1\.$/,
     );
     assert.ok(proxy.count(undefined, first) < 10);
   });
@@ -392,14 +396,14 @@ describe('the setting', () => {
       stdin: secret,
     });
     assertDone(encrypted);
-    assert.match(notices(encrypted).join('\n'), /Going on in eu-west-1\.$/);
+    assert.match(notices(encrypted).join('\n'), /Continuing in eu-west-1\.$/);
     assert.equal((JSON.parse(encrypted.stdout.toString()) as { key: string }).key, replicaArn);
     const decrypted = await run('kms-decrypt', ['-u', 'alice', '--quiet'], {
       env,
       stdin: encrypted.stdout,
     });
     assertDone(decrypted, secret);
-    assert.match(notices(decrypted).join('\n'), /Going on in eu-west-1\.$/);
+    assert.match(notices(decrypted).join('\n'), /Continuing in eu-west-1\.$/);
   });
 
   test('may name the first Region, and a Region twice: neither is asked again', async (t) => {
@@ -410,7 +414,7 @@ describe('the setting', () => {
     proxy.fault(serverError, { region: second });
     const finished = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret });
     assert.deepEqual([finished.status, finished.stdout.length], [5, 0]);
-    assert.equal(notices(finished).filter((line) => line.includes('Going on')).length, 1);
+    assert.equal(notices(finished).filter((line) => line.includes('Continuing')).length, 1);
     assert.deepEqual([proxy.count(undefined, first), proxy.count(undefined, second)], [3, 3]);
 
     // Only the first: then there is nowhere to go.
@@ -436,7 +440,10 @@ describe('the setting', () => {
       stdin: old.stdout,
     });
     assertDone(opened, large);
-    assert.match(opened.stderr, /Going on in eu-west-1\.\nkms-decrypt: opened with \S+:key\/mrk-/);
+    assert.match(
+      opened.stderr,
+      /Continuing in eu-west-1\.\nkms-decrypt: opened with another key: \S+:key\/mrk-/,
+    );
   });
 
   test('must be a list of Regions', async (t) => {
@@ -463,7 +470,7 @@ describe('the setting', () => {
       'vpce-1.kms.eu-central-1.vpce.amazonaws.com',
     ]) {
       const said = await usage({ ...env, AWS_ENDPOINT_URL_KMS: `https://${host}` });
-      assert.match(said, /AWS_ENDPOINT_URL_KMS is an endpoint of one Region/);
+      assert.match(said, /AWS_ENDPOINT_URL_KMS is the endpoint of one Region/);
     }
   });
 
@@ -475,7 +482,7 @@ describe('the setting', () => {
     assert.equal(finished.status, 4);
     assert.match(
       notices(finished).join('\n'),
-      /Going on in us-east-1\.\nkms-encrypt: There is no key arn:aws:kms:us-east-1:\S+ in us-east-1/,
+      /Continuing in us-east-1\.\nkms-encrypt: There is no key arn:aws:kms:us-east-1:\S+ in us-east-1/,
     );
     assert.ok(!existsSync(out));
   });

@@ -166,13 +166,13 @@ describe('a message of a local key', () => {
 algorithm   ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY
             AES-256-GCM, suite 0x0478
             with key commitment: no other data key opens it
-            not signed: whoever can decrypt it could have written it
+            not signed: anyone who can decrypt it could have written it
 context     user = alice
 opens with  local key ${header.encryptedDataKeys[0]?.keyName ?? ''}
 plaintext   16 bytes, in 1 frame of at most 1,048,576
 ciphertext  ${bytes.length} bytes, ${header.headerLength} of them header
 
-These are claims of the message itself: only decrypting it verifies them.
+This is what the message says about itself. Only decrypting it verifies that.
 `,
     );
   });
@@ -281,12 +281,12 @@ describe('with AWS KMS', () => {
     assert.deepEqual(await described(blob), { format: 'kms', bytes: blob.length, verified: false });
     assert.equal(
       await text(blob),
-      `format      AWS KMS blob, as far as can be told
+      `format      AWS KMS blob (presumably)
 ciphertext  ${blob.length} bytes
 
-It is not an AWS Encryption SDK message, so it is taken for a blob of AWS KMS.
-AWS does not publish that format: only KMS can tell whether it is one, and of
-which key and user.
+It is not an AWS Encryption SDK message, so it is assumed to be an AWS KMS
+blob. AWS does not publish that format: only KMS can tell whether it is one,
+and which key and user it belongs to.
 `,
     );
   });
@@ -373,17 +373,17 @@ describe('a message of another tool', () => {
         {
           code: 'WrongUser',
           message:
-            'This message is for alice, but its encryption context holds more than the user.',
+            'This message is for alice, but its encryption context contains more than the user.',
         },
       ],
     );
     const shown = await text(signed);
     for (const line of [
-      /^ +signed: whoever can only decrypt could not have written it$/m,
+      /^ +signed: someone who can only decrypt can't have written it$/m,
       /^ +purpose = "nightly backup"\n +user = alice$/m,
       /^opens with {2}key-7 of acme-hsm$/m,
       /^plaintext {3}5,000 bytes, in 5 frames of at most 1,024$/m,
-      /^Not read by kms-decrypt: This message is for alice, but/m,
+      /^kms-decrypt refuses it: This message is for alice, but/m,
     ]) {
       assert.match(shown, line);
     }
@@ -420,7 +420,7 @@ describe('a message of another tool', () => {
       assert.deepEqual(inspection.refusals, [{ code, message: refusal, hint }]);
       assert.match(
         await text(message),
-        /^ +without key commitment: another[^]*^Not read by kms-decrypt: This message was written without/m,
+        /^ +without key commitment: a different[^]*^kms-decrypt refuses it: This message has no key commitment/m,
       );
     }
   });
@@ -454,7 +454,7 @@ describe('a hostile header', () => {
     assert.match(shown, /"ö{128}"…\s+\(300 characters\)\n/);
     assert.match(
       shown,
-      /kms-decrypt: This message is for a user whose name --user does not\s+take\./,
+      /kms-decrypt\s+refuses it: This message is for a user whose name --user does not\s+accept\./,
     );
 
     const { stdout } = await inspect(['--json'], { stdin: message });
@@ -499,7 +499,7 @@ describe('a hostile header', () => {
     sparse('block', claimedHeader(unframed), blockStart);
     sparse('signed', claimedHeader({ ...unframed, suite: '020578' }), blockStart);
     for (const [name, refusal] of [
-      ['frames', /frames of this message are 4294967295 bytes/],
+      ['frames', /frames of 4294967295 bytes/],
       ['block', /has 268435456 bytes without frames/],
       ['signed', /has 268435456 bytes without frames/],
     ] as const) {
@@ -526,10 +526,7 @@ describe('a hostile header', () => {
     ]);
     const shown = await text(message);
     assert.match(shown, /^plaintext {3}67,108,865 bytes, in 65 frames of at most 1,048,576$/m);
-    assert.match(
-      shown,
-      /^Signed, and longer than 64 MiB: kms-decrypt reads it with --out only\.$/m,
-    );
+    assert.match(shown, /^Signed and longer than 64 MiB: kms-decrypt needs --out for it\.$/m);
   });
 
   test('beyond the limits that hold for every header', async () => {
@@ -543,7 +540,7 @@ describe('a hostile header', () => {
     await refused(
       Buffer.concat([claimedHeader({ context: [['user', long]], keys: [['x', long]] }), emptyBody]),
       'Unsupported',
-      /header of this message is longer than 64 KiB/,
+      /header of this message is longer than the limit of 64 KiB/,
     );
   });
 });
@@ -557,10 +554,10 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
       ...frames.flatMap(({ start, content, tag, end }) => [start, content, tag, end - 1]),
     ].filter((length) => length > 2);
     for (const length of new Set(cuts)) {
-      await refused(message.subarray(0, length), 'NotCiphertext', /is cut: its end is missing/);
+      await refused(message.subarray(0, length), 'NotCiphertext', /is truncated/);
     }
     await refused(message.subarray(0, 2), 'NotCiphertext', /beginning is damaged/);
-    await refused(message.subarray(0, -1).toString('base64'), 'NotCiphertext', /is cut/);
+    await refused(message.subarray(0, -1).toString('base64'), 'NotCiphertext', /is truncated/);
     await refused(
       message.toString('base64').slice(0, 4095),
       'NotCiphertext',
@@ -573,10 +570,10 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     const signed = await encryptForeign(Buffer.from(secret));
     for (const more of [Buffer.alloc(1), message]) {
       for (const whole of [message, signed]) {
-        await refused(Buffer.concat([whole, more]), 'NotCiphertext', /goes on after its end/);
+        await refused(Buffer.concat([whole, more]), 'NotCiphertext', /There is more after the end/);
       }
     }
-    await refused(signed.subarray(0, -1), 'NotCiphertext', /is cut/);
+    await refused(signed.subarray(0, -1), 'NotCiphertext', /is truncated/);
   });
 
   test('with a damaged header or frames that make no sense', async () => {
@@ -589,7 +586,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
       'NotCiphertext',
       /header .* is damaged/,
     );
-    await refused(Buffer.from('018099', 'hex'), 'NotCiphertext', /is cut/);
+    await refused(Buffer.from('018099', 'hex'), 'NotCiphertext', /is truncated/);
 
     const content = Buffer.alloc(4096);
     for (const body of [
@@ -614,12 +611,16 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
 
   test('nothing, text, or more than a blob of KMS can be', async () => {
     await refused('', 'NotCiphertext', /input is empty/);
-    await refused('{"message":"x"}', 'NotCiphertext', /without the field CiphertextBlob/);
-    await refused('this is a secret!', 'NotCiphertext', /base64 has no place for !/);
+    await refused('{"message":"x"}', 'NotCiphertext', /without a CiphertextBlob/);
+    await refused(
+      'this is a secret!',
+      'NotCiphertext',
+      /unexpected ! after 13 characters of base64/,
+    );
     await refused(
       randomBytes(6145).fill(0xff, 0, 3),
       'NotCiphertext',
-      /longer than any of AWS KMS/,
+      /too long for one of AWS KMS/,
     );
   });
 
@@ -646,7 +647,7 @@ test('options that an inspection would not heed are refused', async () => {
   ]) {
     const failure = await failureOf('kms-decrypt', ['--inspect', ...args]);
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.equal(failure.message, `--inspect and ${args[0] ?? ''} exclude each other.`);
+    assert.equal(failure.message, `--inspect can't be combined with ${args[0] ?? ''}.`);
   }
 });
 
@@ -670,7 +671,7 @@ algorithm   ALG_AES256_GCM_IV12_TAG16_
             AES-256-GCM, suite 0x0478
             with key commitment: no
               other data key opens it
-            not signed: whoever can
+            not signed: anyone who can
               decrypt it could have
               written it
 context     user = alice
@@ -680,8 +681,9 @@ plaintext   16 bytes, in 1 frame of at
 ciphertext  266 bytes, 210 of them
               header
 
-These are claims of the message itself:
-only decrypting it verifies them\\.$`,
+This is what the message says about
+itself. Only decrypting it verifies
+that\\.$`,
       ),
     );
   });

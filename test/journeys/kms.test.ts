@@ -252,7 +252,7 @@ describe('keys', () => {
         await errorOf(decrypted(ciphertext, choices)),
       ]) {
         assert.deepEqual([error.code, error.status], ['Unexpected', 1]);
-        assert.equal(error.message, `AWS KMS answered with the key ${wrong} in place of ${keyId}.`);
+        assert.equal(error.message, `AWS KMS returned the key ${wrong} instead of ${keyId}.`);
         assert.match(error.hint ?? '', /AWS_ENDPOINT_URL/);
       }
     }
@@ -283,7 +283,7 @@ describe('keys', () => {
     assert.deepEqual([without.status, without.stdout.length], [4, 0]);
     for (const { status, stdout, stderr } of [withOld, withOthers]) {
       assert.deepEqual([status, stdout.toString()], [0, secret]);
-      assert.match(stderr, new RegExp(`opened with ${first.keyArn}, which is not the first key`));
+      assert.match(stderr, new RegExp(`opened with another key: ${first.keyArn}`));
     }
     // It is never used to encrypt.
     const { stdout } = await run('kms-encrypt', ['-u', 'alice', '--json'], {
@@ -307,7 +307,7 @@ describe('keys', () => {
       stdin: ciphertext,
     });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /a message of AWS KMS, and no key of AWS KMS is set/);
+    assert.match(failure.message, /an AWS KMS message, and no AWS KMS key is set/);
     assert.match(failure.hint ?? '', /KEY_ID/);
   });
 });
@@ -421,7 +421,7 @@ describe('a message that was changed', () => {
 
   test('what can be no message of KMS is not sent there', async () => {
     for (const [input, says] of [
-      [randomBytes(6145), /it is longer than any of AWS KMS/],
+      [randomBytes(6145), /it is too long for one of AWS KMS/],
       ['', /the input is empty/],
     ] as const) {
       const error = await errorOf(decrypted(input, { from: proxied }));
@@ -441,7 +441,7 @@ describe('a message that was changed', () => {
     assert.deepEqual([failure.status, failure.code], [3, 'NotCiphertext']);
     assert.equal(
       failure.message,
-      'This message is not complete: it has 4095 characters, which is where a terminal cuts a pasted line.',
+      'This message is incomplete: it has 4095 characters, which is where a terminal cuts off a pasted line.',
     );
     assert.match(failure.hint ?? '', /prompt of kms-decrypt.*--in FILE/);
   });

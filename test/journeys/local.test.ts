@@ -84,7 +84,7 @@ describe("the article's pair, without an AWS account", () => {
       status: 3,
       code: 'WrongUser',
       message: 'This message is for alice, not for bob.',
-      hint: 'Only the user whom a message was encrypted for can decrypt it.',
+      hint: 'Only the user a message was encrypted for can decrypt it.',
       notices: [],
     });
   });
@@ -217,7 +217,7 @@ describe('a message that was changed', () => {
     // Where Linux cuts, and where macOS does: base64 alone can't tell that one.
     for (const [characters, said] of [
       [4095, /it has 4095 characters, which is where a terminal cuts/],
-      [1024, /The ciphertext is cut: its end is missing/],
+      [1024, /The ciphertext is truncated/],
     ] as const) {
       const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'local'], {
         stdin: stdout.subarray(0, characters),
@@ -247,7 +247,7 @@ describe('the wrong key', () => {
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
     assert.equal(
       failure.message,
-      `This message opens with local key ${one.fingerprint}, and not with the local key two.key (local key ${two.fingerprint}).`,
+      `This message opens with local key ${one.fingerprint}, not with the local key two.key (local key ${two.fingerprint}).`,
     );
     assert.match(failure.hint ?? '', /--key.*DECRYPT_KEYS/);
 
@@ -266,7 +266,7 @@ describe('the wrong key', () => {
       stdin: await encrypted(secret),
     });
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
-    assert.match(failure.message, / local key [0-9a-f]{16}, and not with alias\/theKey\.$/);
+    assert.match(failure.message, / local key [0-9a-f]{16}, not with alias\/theKey\.$/);
   });
 });
 

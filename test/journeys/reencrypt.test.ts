@@ -193,10 +193,16 @@ describe('a KMS blob to a key of the same Region', () => {
 
   const refused: [string, string, number, number, RegExp][] = [
     ['DisabledException', 'KeyUnusable', 400, 4, /^The key \S+old or \S+new is disabled \(/],
-    ['AccessDeniedException', 'AccessDenied', 400, 4, /may not re-encrypt from \S+ to \S+ for ali/],
+    [
+      'AccessDeniedException',
+      'AccessDenied',
+      400,
+      4,
+      /not allowed to re-encrypt from \S+ to \S+ for ali/,
+    ],
     ['NotFoundException', 'KeyNotFound', 400, 4, /^There is no key \S+old or \S+new in eu-cent/],
-    ['KMSInvalidStateException', 'KeyUnusable', 400, 4, /can't be used now/],
-    ['ThrottlingException', 'Throttled', 400, 5, /refuses more requests/],
+    ['KMSInvalidStateException', 'KeyUnusable', 400, 4, /can't be used/],
+    ['ThrottlingException', 'Throttled', 400, 5, /is throttling requests/],
     ['KMSInternalException', 'Unavailable', 500, 5, /failed \(KMSInternalException\)/],
   ];
   for (const [name, code, httpStatus, status, says] of refused) {
@@ -221,7 +227,7 @@ describe('a KMS blob to a key of the same Region', () => {
       stdin: message,
     });
     assert.deepEqual([failure.status, failure.code], [4, 'Credentials']);
-    assert.match(failure.hint ?? '', /not with the pairs in \.env: sign in/);
+    assert.match(failure.hint ?? '', /not the pairs in \.env: sign in/);
     assert.deepEqual(calls(), []);
   });
 });
@@ -361,7 +367,7 @@ describe('in place', () => {
       assert.deepEqual([failure.status, failure.code], [code === 'WrongKey' ? 3 : 4, code]);
       assert.match(
         failure.message,
-        /^The new ciphertext was not proved to open, so the file stays/,
+        /^Could not verify that the new ciphertext opens, so the file is unchanged/,
       );
       if (code === 'WrongKey') assert.match(failure.hint ?? '', /--out, or .* DECRYPT_KEYS/);
       assert.ok(readFileSync(file).equals(ciphertext));
@@ -383,7 +389,7 @@ describe('in place', () => {
       inHome(),
     );
     assert.deepEqual([failure.status, failure.code], [1, 'Unexpected']);
-    assert.match(failure.message, /opens, but not to the same message/);
+    assert.match(failure.message, /opens, but to a different message/);
     assert.ok(readFileSync(file).equals(ciphertext));
   });
 
@@ -403,7 +409,7 @@ describe('the command line', () => {
       stdin: 'x',
     });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /^No key is set to move messages to\.$/);
+    assert.match(failure.message, /^No key to move messages to\.$/);
   });
 
   test('a call that can’t be done is refused on a terminal before anything is asked', async () => {
@@ -437,7 +443,7 @@ describe('the command line', () => {
       { ...inHome(), stdin: 'x' },
     );
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /--region says eu-west-1, and the key's ARN eu-central-1/);
+    assert.match(failure.message, /--region is eu-west-1, but the key's ARN says eu-central-1/);
   });
 
   test('a passphrase is asked for once, though the proof opens the key again', async () => {
@@ -453,7 +459,7 @@ describe('the command line', () => {
       ['-u', 'alice', '-k', `rsa:${locked}`, '--to-key', `rsa:${locked}`, '-i', file, '-o', file],
       inHome(),
     );
-    await terminal.waitFor('Passphrase of');
+    await terminal.waitFor('Passphrase for');
     terminal.write('open sesame\r');
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
     assert.equal(await opened(readFileSync(file), `rsa:${pair.privateFile}`), secret);
@@ -462,8 +468,8 @@ describe('the command line', () => {
   test('what is no ciphertext is said to be none', async () => {
     for (const [stdin, says] of [
       ['', /input is empty/],
-      ['hello!', /base64 has no place for !/],
-      [randomBytes(7000), /longer than any of AWS KMS/],
+      ['hello!', /unexpected ! after 5 characters of base64/],
+      [randomBytes(7000), /too long for one of AWS KMS/],
       // One of four cuts there leaves sound base64, for KMS to refuse.
       [
         `${(await encrypted('x'.repeat(3500))).toString().slice(0, 4094)}B`,

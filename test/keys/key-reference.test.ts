@@ -20,7 +20,7 @@ function refusal(text: string, parse: (text: string, source: string) => unknown)
     assert.deepEqual([error.code, error.status], ['Usage', 2]);
     checkLine(error.message);
     assert.match(error.message, /^--key /);
-    assert.match(error.hint ?? '', /alias\/NAME, a key id, .*ARN.*, local, local:FILE/);
+    assert.match(error.hint ?? '', /alias\/NAME, key id, .*ARN, or local, local:FILE/);
     return error;
   }
   return assert.fail(`${text} was to be refused`);
@@ -81,26 +81,29 @@ describe('what names no key', () => {
     'gcp:key',
   ]) {
     test(JSON.stringify(text), () => {
-      assert.equal(
-        refusal(text, parseKeyReference).message,
-        '--key is not a key that this program knows.',
-      );
+      const { message } = refusal(text, parseKeyReference);
+      assert.match(message, /^--key(?: "[a-z:]+")? is not a known kind of key\.$/);
     });
   }
 
   test('a prefix without a file', () => {
-    assert.equal(refusal('local:', parseKeyReference).message, '--key names no file after local:.');
-    assert.equal(refusal('rsa:', parseKeyReference).message, '--key names no file after rsa:.');
+    assert.equal(refusal('local:', parseKeyReference).message, '--key has no file after local:.');
+    assert.equal(refusal('rsa:', parseKeyReference).message, '--key has no file after rsa:.');
   });
 
   test('of any text nothing is repeated: it may be a secret in the wrong place', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 4 }), (text) => {
-        const secret = `${text}-sentinel`;
+        const secret = `${text}-Sentinel`;
         const { message, hint } = refusal(secret, parseKeyReference);
-        assert.doesNotMatch(`${message} ${hint ?? ''}`, /sentinel/);
+        assert.doesNotMatch(`${message} ${hint ?? ''}`, /Sentinel/);
       }),
     );
+  });
+
+  test('but a short word is, which is a kind of key that is not known', () => {
+    const { message } = refusal('gcp:key', parseKeyReference);
+    assert.match(message, /^\S+ "gcp:key" is not a known kind of key\.$/);
   });
 });
 
@@ -118,7 +121,7 @@ describe('lists of keys', () => {
   test('one wrong entry is an error', () => {
     assert.match(
       refusal('alias/a, b, local', parseKeyReferences).message,
-      /^--key is not a key that this program knows\.$/,
+      /^--key "b" is not a known kind of key\.$/,
     );
   });
 });

@@ -100,7 +100,7 @@ describe('a new key', () => {
     const error = await errorOf(makeLocalKey(join(folder, 'file', 'local.key')));
     assert.match(error.message, /\((?:ENOTDIR|EEXIST)\)\.$/);
     const behindLoop = await errorOf(makeLocalKey(join(loopIn(folder), 'local.key')));
-    assert.match(behindLoop.message, /can't be (?:made|read) \(\w+\)\.$/);
+    assert.match(behindLoop.message, /^Can't (?:create|read) the local key file .*\(\w+\)\.$/);
   });
 
   test('a symlink that points nowhere is left as it is', async () => {
@@ -153,8 +153,8 @@ describe('a key file', () => {
       const file = join(temporaryFolder(), 'local.key');
       writeFileSync(file, content);
       for (const error of [await errorOf(readLocalKey(file)), await errorOf(makeLocalKey(file))]) {
-        assert.equal(error.message, `${file} is not a local key.`);
-        assert.match(error.hint ?? '', /^It is left as it is\./);
+        assert.equal(error.message, `${file} is not a local key file.`);
+        assert.match(error.hint ?? '', /^It was not changed\./);
       }
       assert.deepEqual(readFileSync(file), Buffer.from(content));
     });
@@ -162,13 +162,13 @@ describe('a key file', () => {
 
   test('that cannot be read', async () => {
     const folder = temporaryFolder();
-    for (const [file, code] of [
-      [folder, 'EISDIR'],
-      [loopIn(folder), 'ELOOP'],
+    for (const [file, reason] of [
+      [folder, 'it is a folder (EISDIR)'],
+      [loopIn(folder), 'too many symbolic links (ELOOP)'],
     ] as const) {
       const error = await errorOf(readLocalKey(file));
-      assert.equal(error.message, `The local key file ${file} can't be read (${code}).`);
-      assert.match(error.hint ?? '', /^It is left as it is\./);
+      assert.equal(error.message, `Can't read the local key file ${file}: ${reason}.`);
+      assert.match(error.hint ?? '', /^It was not changed\./);
     }
   });
 });
@@ -186,7 +186,7 @@ describe('the commands', () => {
       assert.equal(first.status, 0);
       assert.equal(
         first.stderr,
-        `kms-encrypt: made a new local key, ${file}. Keep a copy: what it encrypts can't be read without it.\n`,
+        `kms-encrypt: created a new local key: ${file}. Back it up: without it, what it encrypted is lost.\n`,
       );
       assert.deepEqual([modeOf(file), modeOf(dirname(file))], [0o600, 0o700]);
       const content = readFileSync(file);
@@ -221,7 +221,7 @@ describe('the commands', () => {
       cwd,
     });
     assert.equal(status, 0);
-    assert.match(stderr, /made a new local key, a\/b\.key\./);
+    assert.match(stderr, /created a new local key: a\/b\.key\./);
     assert.deepEqual([modeOf(join(cwd, 'a', 'b.key')), modeOf(join(cwd, 'a'))], [0o600, 0o700]);
   });
 
@@ -312,7 +312,7 @@ describe('the commands', () => {
     chmodSync(defaultFile(home), 0o644);
     assert.equal(
       await encrypt([]),
-      `kms-encrypt: others can read the key ${defaultFile(home)}: chmod 600 it.\n`,
+      `kms-encrypt: other users can read the key ${defaultFile(home)}. Run: chmod 600 ${defaultFile(home)}\n`,
     );
     assert.equal(await encrypt(['-q']), '');
   });

@@ -94,7 +94,7 @@ describe('forms of a key file', () => {
       'a key of 2,048 bits',
       () => makeRsaPair(folder, 'short', 2048).publicFile,
       'KeyUnusable',
-      /has 2048 bits, fewer than 3072/,
+      /has 2048 bits; at least 3072/,
     ],
     [
       'an EC key',
@@ -105,18 +105,18 @@ describe('forms of a key file', () => {
       'KeyUnusable',
       /is not an RSA key\./,
     ],
-    ['an empty file', () => '', 'KeyUnusable', /is not an RSA key in PEM/],
+    ['an empty file', () => '', 'KeyUnusable', /is not an RSA key in PEM format/],
     [
       'DER',
       () => pair.publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'),
       'KeyUnusable',
-      /is not an RSA key in PEM/,
+      /is not an RSA key in PEM format/,
     ],
     [
       'a cut private key',
       () => readFileSync(pair.privateFile, 'utf8').slice(0, 500),
       'KeyUnusable',
-      /is not an RSA key in PEM/,
+      /is not an RSA key in PEM format/,
     ],
   ];
   for (const [name, make, code, says] of refused) {
@@ -168,7 +168,7 @@ describe('which key opens a message', () => {
     chmodSync(pair.privateFile, 0o600);
     assert.equal(
       seen.stderr,
-      `kms-decrypt: others can read the key ${pair.privateFile}: chmod 600 it.\n`,
+      `kms-decrypt: other users can read the key ${pair.privateFile}. Run: chmod 600 ${pair.privateFile}\n`,
     );
     assert.deepEqual([seen.status, quiet.status, quiet.stderr], [0, 0, '']);
   });
@@ -176,7 +176,7 @@ describe('which key opens a message', () => {
   test('the public half does not, and the error says what does', async () => {
     const failure = await decryptWith(pair.publicFile);
     assert.deepEqual([failure.status, failure.code], [4, 'KeyUnusable']);
-    assert.match(failure.message, /holds a public RSA key, and decrypting takes its private half/);
+    assert.match(failure.message, /is a public key; decrypting needs the private key/);
   });
 
   test('the public half among the keys does not hide which key would open it', async () => {
@@ -193,11 +193,8 @@ describe('which key opens a message', () => {
       env: { BACKUP_KEYS: `rsa:${pair.publicFile}` },
     });
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
-    assert.match(
-      failure.message,
-      /^This message opens with local key \S+, .* and not with .*two\.key/,
-    );
-    assert.match(failure.message, /holds a public RSA key/);
+    assert.match(failure.message, /^This message opens with local key \S+, .* not with .*two\.key/);
+    assert.match(failure.message, /is a public key/);
     assert.match(failure.hint ?? '', /DECRYPT_KEYS/);
   });
 
@@ -257,7 +254,7 @@ describe('the passphrase', () => {
   test('without a terminal nobody is asked', async () => {
     const failure = await failureOf('kms-decrypt', args(), { stdin: ciphertext });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
-    assert.match(failure.message, /needs its passphrase, and there is no terminal/);
+    assert.match(failure.message, /needs a passphrase, and there is no terminal/);
     assert.match(failure.hint ?? '', /RSA_PASSPHRASE_FILE/);
   });
 
@@ -271,7 +268,7 @@ describe('the passphrase', () => {
 
   test('typed on a terminal it is not shown', async () => {
     const terminal = onTerminal(inFile());
-    await terminal.waitFor(`Passphrase of ${protectedFile}: `);
+    await terminal.waitFor(`Passphrase for ${protectedFile}: `);
     terminal.write(`${passphrase}\r`);
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
     assert.match(await terminal.screen(), /Your decrypted message: this is a secret$/m);
@@ -284,7 +281,7 @@ describe('the passphrase', () => {
     writePrivate(join(cwd, name), readFileSync(protectedFile));
     writePrivate(join(cwd, '.env'), `KEY_ID=rsa:${name}\n`);
     const terminal = startOnTerminal('kms-decrypt', ['-u', 'alice', ...inFile()], { cwd });
-    await terminal.waitFor(String.raw`Passphrase of \x1b]0;owned\x07.pem: `);
+    await terminal.waitFor(String.raw`Passphrase for \x1b]0;owned\x07.pem: `);
     terminal.write('\x03');
     assert.equal((await terminal.exit()).status, 130);
     assert.doesNotMatch(terminal.output(), /\x1b\]|\x07/);
@@ -294,7 +291,7 @@ describe('the passphrase', () => {
     const terminal = onTerminal([]);
     await terminal.waitFor('Hello alice, please enter your message to decrypt: ');
     terminal.write(`\x1b[200~${ciphertext.toString().trim()}\x1b[201~\r`);
-    await terminal.waitFor(`Passphrase of ${protectedFile}: `);
+    await terminal.waitFor(`Passphrase for ${protectedFile}: `);
     terminal.write(`${passphrase}\r`);
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
     assert.match(await terminal.screen(), /Your decrypted message: this is a secret$/m);
@@ -302,10 +299,10 @@ describe('the passphrase', () => {
 
   test('a wrong one typed on a terminal', async () => {
     const terminal = onTerminal(inFile());
-    await terminal.waitFor('Passphrase of');
+    await terminal.waitFor('Passphrase for');
     terminal.write('not the passphrase\r');
     assert.deepEqual(await terminal.exit(), { status: 4, signal: null });
-    assert.match(await terminal.screen(), /The passphrase does not open the RSA key file/);
+    assert.match(await terminal.screen(), /Wrong passphrase for the RSA key file/);
     assert.doesNotMatch(terminal.output(), /not the passphrase/);
   });
 
@@ -314,7 +311,7 @@ describe('the passphrase', () => {
       columns: 200,
       env: { DECRYPT_KEYS: `rsa:${pair.privateFile}` },
     });
-    await terminal.waitFor('Passphrase of');
+    await terminal.waitFor('Passphrase for');
     terminal.write('\x03');
     assert.deepEqual(await terminal.exit(), { status: 130, signal: null });
     assert.doesNotMatch(await terminal.screen(), /this is a secret/);

@@ -82,8 +82,8 @@ interface Expected {
 const accessDenied: Expected = {
   code: 'AccessDenied',
   status: 4,
-  encrypting: 'These credentials may not encrypt with alias/theKey for alice',
-  decrypting: 'These credentials may not decrypt with alias/theKey for alice',
+  encrypting: 'These credentials are not allowed to encrypt with alias/theKey for alice',
+  decrypting: 'These credentials are not allowed to decrypt with alias/theKey for alice',
   hint: /kms:(?:En|De)crypt with this user.* another account/,
 };
 const both = (says: string): Pick<Expected, 'encrypting' | 'decrypting'> => ({
@@ -100,13 +100,13 @@ const expired: Expected = {
 const unknownKeyId: Expected = {
   code: 'Credentials',
   status: 4,
-  ...both('AWS does not know this access key'),
+  ...both('AWS does not recognize this access key'),
   hint: /ENCRYPTOR_ or DECRYPTOR_AWS_ACCESS_KEY_ID/,
 };
 const badSignature: Expected = {
   code: 'Credentials',
   status: 4,
-  ...both('AWS refused the signature of the request'),
+  ...both('AWS rejected the signature of the request'),
   hint: /secret access key.*clock/,
 };
 const regionClosed: Expected = {
@@ -118,14 +118,14 @@ const regionClosed: Expected = {
 const notAKey: Expected = {
   code: 'Usage',
   status: 2,
-  ...both('AWS KMS does not take alias/theKey as a key'),
+  ...both('AWS KMS does not accept alias/theKey as a key'),
   hint: /alias\/NAME, a key id, or an ARN/,
 };
 const throttled: Expected = {
   code: 'Throttled',
   status: 5,
-  ...both('AWS KMS in eu-central-1 refuses more requests for now'),
-  hint: /^Wait a little/,
+  ...both('AWS KMS in eu-central-1 is throttling requests'),
+  hint: /^Wait a moment/,
 };
 const failed: Expected = {
   code: 'Unavailable',
@@ -139,12 +139,12 @@ const serviceErrors: Record<string, Expected> = {
     code: 'CannotDecrypt',
     status: 3,
     decrypting: "This message can't be decrypted for alice",
-    hint: /another user.*not complete.*changed/,
+    hint: /another user.*incomplete.*changed/,
   },
   IncorrectKeyException: {
     code: 'WrongKey',
     status: 3,
-    decrypting: 'This message was encrypted with another key than alias/theKey',
+    decrypting: 'This message was encrypted with a key other than alias/theKey',
     hint: /--key, or DECRYPT_KEYS/,
   },
   NotFoundException: {
@@ -161,19 +161,19 @@ const serviceErrors: Record<string, Expected> = {
   KMSInvalidStateException: {
     ...unusable,
     ...both(
-      "The key alias/theKey can't be used now: it is to be deleted, or its key material is not there",
+      "The key alias/theKey can't be used: it is scheduled for deletion, or has no key material",
     ),
     hint: /aws kms cancel-key-deletion --region eu-central-1 --key-id alias\/theKey$/,
   },
   InvalidKeyUsageException: {
     ...unusable,
-    encrypting: 'The key alias/theKey is not made to encrypt messages',
-    decrypting: 'The key alias/theKey is not made to decrypt messages',
+    encrypting: "The key alias/theKey can't encrypt messages",
+    decrypting: "The key alias/theKey can't decrypt messages",
     hint: /ENCRYPT_DECRYPT/,
   },
   UnsupportedOperationException: {
     ...unusable,
-    encrypting: 'The key alias/theKey is not made to encrypt messages',
+    encrypting: "The key alias/theKey can't encrypt messages",
     hint: /ENCRYPT_DECRYPT/,
   },
   AccessDeniedException: accessDenied,
@@ -307,7 +307,7 @@ describe('answers that make no sense', () => {
       proxy.fault(fault);
       for (const error of [await encryptBy(proxy.endpoint), await decryptBy(proxy.endpoint)]) {
         assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
-        assert.match(error.message, /^AWS KMS in eu-central-1 gave an answer that makes no sense/);
+        assert.match(error.message, /^AWS KMS in eu-central-1 sent an unexpected response/);
         assert.match(error.message, says);
         assert.match(error.hint ?? '', /Something other than KMS may have answered/);
       }
@@ -316,14 +316,14 @@ describe('answers that make no sense', () => {
 
   const keyArn = 'arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
   for (const [name, answer, says] of [
-    ['nothing', {}, /with no key\./],
-    ['no bytes', { KeyId: keyArn }, /with no (?:cipher|plain)text\./],
+    ['nothing', {}, /returned no key\./],
+    ['no bytes', { KeyId: keyArn }, /returned no (?:cipher|plain)text\./],
     [
       'empty bytes',
       { CiphertextBlob: '', Plaintext: '', KeyId: keyArn },
-      /with no (?:cipher|plain)text\./,
+      /returned no (?:cipher|plain)text\./,
     ],
-    ['no key', { CiphertextBlob: anyBlob, Plaintext: anyBlob }, /with no key\./],
+    ['no key', { CiphertextBlob: anyBlob, Plaintext: anyBlob }, /returned no key\./],
   ] as const) {
     test(`a success with ${name} in it`, async () => {
       proxy.fault(awsAnswer(answer));
@@ -353,7 +353,7 @@ describe('the way to KMS', () => {
       'no such name',
       () => encryptBy(unknownHostEndpoint),
       // EAI_AGAIN on a machine that reaches no name server
-      /^The name of AWS KMS in eu-central-1 was not found \((?:ENOTFOUND|EAI_AGAIN)\)\.$/,
+      /^The host name of AWS KMS in eu-central-1 can't be resolved \((?:ENOTFOUND|EAI_AGAIN)\)\.$/,
       /Region is spelled right/,
     ],
   ];
@@ -377,7 +377,7 @@ describe('the way to KMS', () => {
         assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
         assert.equal(
           error.message,
-          'The connection to AWS KMS in eu-central-1 broke off (ECONNRESET).',
+          'The connection to AWS KMS in eu-central-1 was lost (ECONNRESET).',
         );
         assert.match(error.hint ?? '', /^Try again/);
       }
@@ -417,8 +417,8 @@ describe('the way to KMS', () => {
     };
     const codes = {
       'did not answer in time': ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ESOCKETTIMEDOUT'],
-      'broke off': ['EPIPE', 'ECONNABORTED'],
-      'was not found': ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
+      'was lost': ['EPIPE', 'ECONNABORTED'],
+      "can't be resolved": ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
       'is not secure': ['CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'EPROTO'],
     };
     for (const [says, names] of Object.entries(codes)) {
@@ -455,9 +455,9 @@ describe('the commands say it', () => {
     });
     assert.deepEqual([status, stdout.length], [4, 0]);
     assert.deepEqual(stderr.split('\n'), [
-      'kms-encrypt: messages go to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
+      'kms-encrypt: messages are sent to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
       'kms-encrypt: The key alias/theKey is disabled (DisabledException).',
-      'hint: Who administers it can enable it: aws kms enable-key --region eu-central-1 --key-id alias/theKey',
+      'hint: An administrator can enable it: aws kms enable-key --region eu-central-1 --key-id alias/theKey',
       '',
     ]);
   });
@@ -479,7 +479,7 @@ describe('the commands say it', () => {
       'CannotDecrypt',
       /\(InvalidCiphertextException\)/,
     ],
-    ['cut', { kind: 'cut' }, 'kms-encrypt', 5, 'Unavailable', /broke off \(ECONNRESET\)/],
+    ['cut', { kind: 'cut' }, 'kms-encrypt', 5, 'Unavailable', /was lost \(ECONNRESET\)/],
     ['an HTML page', htmlPage(503), 'kms-decrypt', 5, 'Unavailable', /\(HTTP 503\)/],
   ];
   for (const [name, fault, command, status, code, says] of spawned) {
@@ -530,7 +530,7 @@ describe('credentials, Region and profile, before any request', () => {
       name: 'no credentials',
       status: 4,
       code: 'Credentials',
-      says: /^No AWS credentials could be loaded \(CredentialsProviderError\)\.$/,
+      says: /^Could not load AWS credentials \(CredentialsProviderError\)\.$/,
       hint: /aws sso login.*\.env.*--key local/,
     },
     {
@@ -541,7 +541,7 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^No AWS credentials could be loaded \(CredentialsProviderError\)\.$/,
+      says: /^Could not load AWS credentials \(CredentialsProviderError\)\.$/,
       hint: /aws sso login/,
     },
     {
@@ -555,7 +555,7 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^No AWS credentials could be loaded \((?:Credentials|Token)ProviderError\)\.$/,
+      says: /^Could not load AWS credentials \((?:Credentials|Token)ProviderError\)\.$/,
       hint: /aws sso login/,
     },
     {
@@ -566,7 +566,7 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^No AWS credentials could be loaded \(\w+\)\.$/,
+      says: /^Could not load AWS credentials \(\w+\)\.$/,
       hint: /aws sso login/,
     },
     {
@@ -619,7 +619,7 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 2,
       code: 'Usage',
-      says: /^The endpoint of AWS KMS is not an address \(ERR_INVALID_URL\)\.$/,
+      says: /^The AWS KMS endpoint is not a valid URL \(ERR_INVALID_URL\)\.$/,
       hint: /endpoint_url in the AWS configuration file/,
     },
   ];

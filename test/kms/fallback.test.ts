@@ -104,7 +104,7 @@ describe('each call goes on in the next Region', () => {
           announced.map(([, region]) => region),
           ['eu-west-1'],
         );
-        assert.match(announced[0]?.[0] ?? '', /in eu-central-1 (?:refused|was not found)/);
+        assert.match(announced[0]?.[0] ?? '', /in eu-central-1 (?:refused|can't be resolved)/);
       }
     });
   }
@@ -191,6 +191,9 @@ test('with no Region left the error tells of each', async () => {
   const { kms } = await twoRegions(refusingEndpoint, unknownHostEndpoint);
   const error = await errorOf(kms.encrypt(key.keyArn, 'alice', message));
   assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
-  assert.match(error.message, /in eu-central-1 refused .* in eu-west-1 was not found \(\w+\)\.$/);
+  assert.match(
+    error.message,
+    /in eu-central-1 refused .* in eu-west-1 can't be resolved \(\w+\)\.$/,
+  );
   assert.match(error.hint ?? '', /Region is spelled right/);
 });

@@ -31,7 +31,7 @@ async function refusal(
   assert.ok(error instanceof KmsPocError, String(error));
   assert.deepEqual([error.code, error.status], ['NotCiphertext', 3]);
   checkLine(error.message);
-  assert.equal(error.hint, 'Copy all of it, as kms-encrypt printed it.');
+  assert.equal(error.hint, 'Copy all of it, exactly as kms-encrypt printed it.');
   return error;
 }
 
@@ -108,8 +108,8 @@ describe('what is no ciphertext', () => {
   test('a batch is named, and what reads it', async () => {
     const batch = Buffer.from(`{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}\n`);
     await assert.rejects(decodeCiphertext(streamOf(batch)), {
-      message: 'This is a batch, with a message on each line.',
-      hint: 'Use --batch for it.',
+      message: 'This is a batch, with one message per line.',
+      hint: 'Use --batch.',
     });
   });
 
@@ -129,73 +129,73 @@ describe('what is no ciphertext', () => {
     [
       'a sentence',
       'this is a secret.',
-      'This is not an encrypted message: base64 has no place for ., found behind 13 characters.',
+      'This is not an encrypted message: unexpected . after 13 characters of base64.',
     ],
     [
       'a sign in the middle',
       `${base64.slice(0, 50)}!${base64.slice(50)}`,
-      'This is not an encrypted message: base64 has no place for !, found behind 50 characters.',
+      'This is not an encrypted message: unexpected ! after 50 characters of base64.',
     ],
     [
       'a curly quote',
       `“${base64}”`,
-      'This is not an encrypted message: base64 has no place for byte 0xe2, found behind 0 characters.',
+      'This is not an encrypted message: unexpected byte 0xe2 after 0 characters of base64.',
     ],
     [
       'an ellipsis, as some programs cut',
       `${base64.slice(0, 40)}…`,
-      'This is not an encrypted message: base64 has no place for byte 0xe2, found behind 40 characters.',
+      'This is not an encrypted message: unexpected byte 0xe2 after 40 characters of base64.',
     ],
     [
       'an armour around it',
       `-----BEGIN MESSAGE-----\n${base64}\n-----END MESSAGE-----\n`,
-      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+      'This is not an encrypted message: there is more base64 after the closing =.',
     ],
     [
       'letters behind the padding',
       'QUJDRA==QUJD',
-      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+      'This is not an encrypted message: there is more base64 after the closing =.',
     ],
     [
       'padding in the middle',
       'QU=JD',
-      'This is not an encrypted message: its base64 goes on behind the = at its end.',
+      'This is not an encrypted message: there is more base64 after the closing =.',
     ],
-    ['too much padding', 'QUJD=', 'This message is not complete: its base64 breaks off after 5'],
-    ['too little padding', 'QQ=', 'This message is not complete: its base64 breaks off after 3'],
-    ['one letter too many', 'QUJDR', 'This message is not complete: its base64 breaks off after 5'],
-    ['padding alone', '==', 'This message is not complete: its base64 breaks off after 2'],
+    ['too much padding', 'QUJD=', 'This message is incomplete: its base64 ends early, after 5'],
+    ['too little padding', 'QQ=', 'This message is incomplete: its base64 ends early, after 3'],
+    ['one letter too many', 'QUJDR', 'This message is incomplete: its base64 ends early, after 5'],
+    ['padding alone', '==', 'This message is incomplete: its base64 ends early, after 2'],
     [
       'a last letter with bits of a letter that is gone',
       'QUJDRR==',
-      'This message is not complete: its base64 breaks off after 8 characters.',
+      'This message is incomplete: its base64 ends early, after 8 characters.',
     ],
-    ['the same without padding', 'QUJDRR', 'This message is not complete: its base64 breaks off'],
-    ['the same with one', 'QUJDRUZ=', 'This message is not complete: its base64 breaks off'],
+    ['the same without padding', 'QUJDRR', 'This message is incomplete: its base64 ends early'],
+    ['the same with one', 'QUJDRUZ=', 'This message is incomplete: its base64 ends early'],
     [
       'half a JSON',
       `{"CiphertextBlob": "${base64}",\n  "Ke`,
-      'This is not an encrypted message: it begins as JSON does, but is not whole.',
+      'This is not an encrypted message: it starts like JSON but is not valid JSON.',
     ],
     [
       'other JSON',
       '{"user":"alice","message":"this is a secret"}',
-      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+      'This is not an encrypted message: it is JSON without a CiphertextBlob or ciphertext field.',
     ],
     [
       'JSON of another kind in the field',
       '{"ciphertext":{"a":1}}',
-      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+      'This is not an encrypted message: it is JSON without a CiphertextBlob or ciphertext field.',
     ],
     [
       'JSON with a field of its prototype only',
       '{"__proto__":{"ciphertext":"QUJD"}}',
-      'This is not an encrypted message: it is JSON without the field CiphertextBlob or ciphertext.',
+      'This is not an encrypted message: it is JSON without a CiphertextBlob or ciphertext field.',
     ],
     [
       'JSON with something else in the field',
       '{"ciphertext":"this is a secret."}',
-      'This is not an encrypted message: base64 has no place for ., found behind 13 characters.',
+      'This is not an encrypted message: unexpected . after 13 characters of base64.',
     ],
   ];
   for (const [name, input, message] of wrong) {
@@ -220,7 +220,7 @@ describe('what is no ciphertext', () => {
         const { message } = await refusal(cut);
         assert.equal(
           message,
-          `This message is not complete: its base64 breaks off after ${length} characters.`,
+          `This message is incomplete: its base64 ends early, after ${length} characters.`,
         );
       }
     }

@@ -34,7 +34,7 @@ test('a device without an end is refused wherever it is named', async () => {
   ] as const) {
     const failure = await failureOf('kms-encrypt', ['-u', 'alice', ...args], { stdin: 'x', env });
     assert.equal(failure.status, status);
-    assert.match(failure.message, /can't be read \(EFBIG\)/);
+    assert.match(failure.message, /: the file is too large \(EFBIG\)/);
   }
 });
 

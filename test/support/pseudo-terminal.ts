@@ -4,10 +4,12 @@
  */
 import { type IPty, spawn } from '@lydell/node-pty';
 import xterm from '@xterm/headless';
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { commandLine, type Surroundings, surroundings } from './command.ts';
 
-const deadlineMs = 20_000;
+/** Since anything was written last: a busy machine may take its time as long as it goes on. */
+const silenceMs = 30_000;
 const lifetimeMs = 120_000;
 
 const running = new Set<IPty>();
@@ -23,7 +25,7 @@ export interface PseudoTerminal {
    * sequences and all.
    *
    * @returns the text that matched
-   * @throws when it hasn't come in 20 s or can't come any more, with the screen
+   * @throws when nothing was written for 30 s or it can't come any more, with the screen
    */
   waitFor: (wanted: string | RegExp) => Promise<string>;
   /** Waits in the same way for what a person sees, wherever the text was drawn before. */
@@ -40,7 +42,7 @@ export interface PseudoTerminal {
   /**
    * Waits for the end of the program; all its output is there then.
    *
-   * @throws when it hasn't ended in 20 s, with the screen
+   * @throws when nothing was written for 30 s, with the screen
    */
   exit: () => Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
 }
@@ -68,6 +70,7 @@ export function startOnTerminal(
     env: { TERM: 'xterm-256color', ...options.env },
   });
   const pty = spawn(file, fileArgs, { name: env.TERM ?? '', cols: columns, rows, env, cwd });
+  readToTheEnd(pty);
 
   let output = '';
   let ended: { exitCode: number; signal?: number } | undefined;
@@ -109,6 +112,7 @@ export function startOnTerminal(
       };
       const check = (): void => {
         if (!changed.has(check)) return; // over: looking again would find the next match
+        deadline.refresh();
         const found = look();
         if (found !== undefined) {
           finish();
@@ -118,8 +122,8 @@ export function startOnTerminal(
         }
       };
       const deadline = setTimeout(() => {
-        fail(`${deadlineMs / 1000} s went by before`);
-      }, deadlineMs);
+        fail(`nothing was written for ${silenceMs / 1000} s before`);
+      }, silenceMs);
       changed.add(check);
       // Once what has come has been drawn; it may be there already.
       screen.write('', check);
@@ -157,6 +161,21 @@ export function startOnTerminal(
       if (signal === undefined || signal === 0) return { status: exitCode, signal: null };
       return { status: null, signal: signalName(signal) };
     },
+  };
+}
+
+/**
+ * node-pty drops the output that it has not read 200 ms after the program's end, by destroying its
+ * socket without an error: on a busy machine that is part of the output. The socket ends by itself
+ * when all is read.
+ */
+function readToTheEnd(pty: IPty): void {
+  const { _socket: socket } = pty as unknown as { _socket: Socket };
+  const destroy = socket.destroy.bind(socket);
+  socket.destroy = (error) => {
+    if (error !== undefined || socket.readableEnded) return destroy(error);
+    setTimeout(destroy, silenceMs).unref();
+    return socket;
   };
 }
 

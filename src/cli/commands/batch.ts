@@ -54,7 +54,11 @@ async function runBatch(
 ): Promise<ExitStatus> {
   await target.write(target.isTerminal ? visible(output) : output);
   const { lines, failed, worstStatus } = counts;
-  if (failed > 0) notice(`${failed} of ${lines} lines failed: each has an "error" that says why.`);
+  if (failed > 0) {
+    notice(
+      `${failed} of ${lines} ${lines === 1 ? 'line' : 'lines'} failed: see the "error" of each.`,
+    );
+  }
   return worstStatus;
 }
 

@@ -30,7 +30,7 @@ export const decryptCommand: Command = async (args, notices) => {
     const text = decodeUtf8(plaintext);
     if (text === undefined) {
       throw usageError(
-        `The message is not text: it has ${plaintext.length} bytes.`,
+        `The message is not text (${plaintext.length} bytes).`,
         'Write it to a file with --out, or to a pipe.',
       );
     }

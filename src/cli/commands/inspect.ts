@@ -34,8 +34,8 @@ function refuseOptions(args: Arguments): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     throw usageError(
-      `--inspect and --${name} exclude each other.`,
-      `Leave out --${name}: an inspection makes no call, and needs no user, key or setting.`,
+      `--inspect can't be combined with --${name}.`,
+      `Remove --${name}: inspecting needs no user, key or setting, and makes no calls.`,
     );
   }
 }

@@ -33,9 +33,9 @@ function keepOldFile(error: unknown): never {
   if (!(error instanceof KmsPocError)) throw error;
   throw new KmsPocError(
     error.code,
-    `The new ciphertext was not proved to open, so the file stays as it is. ${error.message}`,
+    `Could not verify that the new ciphertext opens, so the file is unchanged. ${error.message}`,
     error.code === 'KeyUnusable' || error.code === 'WrongKey'
-      ? 'Write to another file: --out, or name a key that opens it in DECRYPT_KEYS.'
+      ? 'Write to another file with --out, or add a key that opens it to DECRYPT_KEYS.'
       : error.hint,
     { cause: error },
   );

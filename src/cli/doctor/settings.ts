@@ -59,14 +59,14 @@ export function readDoctorSettings(
 
   const usesAws = [key, ...backupKeys, ...oldKeys].some((each) => each?.kind === 'aws');
   const rows: Row[] = [
-    ['settings file', () => ok(settings.file?.path ?? 'none: there is no .env in this folder')],
+    ['settings file', () => ok(settings.file?.path ?? 'none (no .env in this folder)')],
     [
       'KEY_ID',
       () => {
         const text = keyReferenceText(readKey());
         return ok(
           keyId === undefined
-            ? 'not set: in a terminal, a key on this machine is used'
+            ? 'not set: in a terminal, a local key is used'
             : `${text}, from ${whereFrom(keyId)}`,
         );
       },
@@ -77,7 +77,7 @@ export function readDoctorSettings(
         settings.backupKeys === undefined
           ? advice(
               'not set: only one key opens a new message',
-              'A backup key opens your messages when that one is lost: see docs/recovery.md.',
+              'A backup key opens your messages if that key is lost: see docs/recovery.md.',
             )
           : ok(`${list(readBackupKeys())}, from ${whereFrom(settings.backupKeys)}`),
     ],
@@ -142,8 +142,8 @@ function chooseUser(args: Arguments, settings: Settings): string | undefined {
   if (args.user !== undefined) return checkUser(args.user, users ?? '*');
   if (users !== '*') return users?.[0];
   throw usageError(
-    'No user is named, and USERS allows any name.',
-    'Name one to try the routes for: --user NAME.',
+    'No user given, and USERS allows any name.',
+    'Use --user NAME to say who to test with.',
   );
 }
 
@@ -165,15 +165,17 @@ function describePair(role: Role, settings: Settings): Finding {
   const pair = settings.keyPair(role);
   const setting = settings.find(idName);
   if (isFromOption(settings.profile)) {
-    return ok(`those of --profile${setting === undefined ? '' : ', not the pair that is set'}`);
+    return ok(
+      `from --profile${setting === undefined ? '' : ', which overrides the pair that is set'}`,
+    );
   }
   if (pair === undefined || setting === undefined) {
-    return ok('not set: as the AWS SDK finds them (environment, profile, SSO, role)');
+    return ok('not set: the AWS SDK finds them (environment, profile, SSO, role)');
   }
   // Pasted into the wrong line it may be the secret.
   const id = /^[A-Z0-9]{16,32}$/.test(pair.accessKeyId)
     ? pair.accessKeyId
-    : 'an access key id that does not look like one, so it is not shown';
+    : "not shown, since it doesn't look like an access key id";
   return ok(`${id}, from ${whereFrom(setting)}`);
 }
 

@@ -10,12 +10,15 @@ import { showLabel } from '../terminal/notices.ts';
 /** @throws KmsPocError Usage */
 export function checkCiphertextOutput(args: Arguments, output: Output): void {
   if (args.binary && args.json) {
-    throw usageError('--binary and --json exclude each other.', 'JSON holds text: leave one out.');
+    throw usageError(
+      "--binary can't be combined with --json.",
+      "JSON can't hold raw bytes: remove one of the two.",
+    );
   }
   if (args.binary && output.isTerminal) {
     throw usageError(
-      'Bytes are not written to a terminal.',
-      'Use --out FILE or a pipe, or leave out --binary.',
+      'Raw bytes are never written to a terminal.',
+      'Use --out FILE or a pipe, or remove --binary.',
     );
   }
 }

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { stdin } from 'node:process';
 import { promisify } from 'node:util';
 
-import { KmsPocError, systemCode, usageError } from '../../errors.ts';
+import { KmsPocError, reasonOf, usageError } from '../../errors.ts';
 import { type ByteStream, streamOf } from '../../streams/byte-stream.ts';
 import { readMessage } from '../terminal/ask-message.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
@@ -51,8 +51,8 @@ export async function openInput(
   }
   if (!isInteractive()) {
     throw usageError(
-      'There is no message: standard input is a terminal, and a question on standard error would not be seen.',
-      'Pipe a message in, or name a file with --in.',
+      'No message: standard input is a terminal, but standard error is not, so nothing can be asked.',
+      'Pipe the message in, or use --in FILE.',
     );
   }
   return {
@@ -85,15 +85,16 @@ async function openFile(path: string, inWholeFrames: boolean): Promise<Input> {
     return { file: stat, sizeBytes: sizeOf(stat), read: () => Promise.resolve(stream()) };
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
-    const code = systemCode(cause);
-    throw usageError(`${path} can't be read (${code}).`, 'Check the path after --in.', { cause });
+    throw usageError(`Can't read ${path}: ${reasonOf(cause)}.`, 'Check the path after --in.', {
+      cause,
+    });
   }
 }
 
 const sizeOf = (stat: Stats | undefined): number | undefined =>
   stat?.isFile() === true ? stat.size : undefined;
 
-const tarHint = 'Name a file. A whole folder goes through tar: tar c FOLDER | kms-encrypt …';
+const tarHint = 'Use a file. For a whole folder, use tar: tar c FOLDER | kms-encrypt …';
 
 function standardInputFile(): Stats | undefined {
   try {
@@ -107,7 +108,11 @@ async function* readable(stream: AsyncIterable<unknown>, name: string): AsyncGen
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
   } catch (cause) {
-    const code = systemCode(cause);
-    throw new KmsPocError('FileError', `Reading ${name} failed (${code}).`, undefined, { cause });
+    throw new KmsPocError(
+      'FileError',
+      `Can't read ${name}: ${reasonOf(cause)}.`,
+      'Check that the input can be read to its end.',
+      { cause },
+    );
   }
 }

@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { stdout } from 'node:process';
 import { isatty } from 'node:tty';
 
-import { systemCode, usageError } from '../../errors.ts';
+import { reasonOf, systemCode, usageError } from '../../errors.ts';
 import { type ByteStream, collect, streamOf } from '../../streams/byte-stream.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
 import type { Input } from './input.ts';
@@ -53,18 +53,15 @@ export async function openOutput(
 ): Promise<Output> {
   if (path === undefined || path === '-') return standardOutput;
   const refuse = (cause: unknown): never => {
-    throw usageError(
-      `${path} can't be written (${systemCode(cause)}).`,
-      'Check the path after --out.',
-      {
-        cause,
-      },
-    );
+    throw usageError(`Can't write ${path}: ${reasonOf(cause)}.`, 'Check the path after --out.', {
+      cause,
+    });
   };
   const existing = await stat(path).catch((cause: unknown) =>
     systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),
   );
-  if (existing?.isDirectory() === true) throw usageError(`${path} is a folder, not a file.`);
+  if (existing?.isDirectory() === true)
+    throw usageError(`${path} is a folder, not a file.`, 'Use --out with the name of a file.');
   if (
     existing !== undefined &&
     !(mayBeInput && existing.isFile()) &&
@@ -73,8 +70,8 @@ export async function openOutput(
     input.file.ino === existing.ino
   ) {
     throw usageError(
-      `${path} is the input and the output.`,
-      'Write to another file, and rename it when all went well.',
+      `${path} is both the input and the output.`,
+      'Write to another file, then rename it.',
     );
   }
   const isFile = existing === undefined || existing.isFile();

@@ -5,7 +5,7 @@ import { type FileHandle, open, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 
-import { KmsPocError, systemCode } from '../../errors.ts';
+import { KmsPocError, reasonOf, systemCode } from '../../errors.ts';
 import type { ByteStream } from '../../streams/byte-stream.ts';
 
 export type Check = (written: ByteStream) => Promise<void>;
@@ -115,8 +115,10 @@ export const writeError = (target: string, cause: unknown): KmsPocError => {
     ? new KmsPocError('OutputClosed', 'Whoever read the output closed it.', undefined, { cause })
     : new KmsPocError(
         'FileError',
-        `Writing ${target} failed (${code}).`,
-        code === 'ENOSPC' ? 'The disk is full: make room, or write somewhere else.' : undefined,
+        `Can't write ${target}: ${reasonOf(cause)}.`,
+        code === 'ENOSPC'
+          ? 'Free some space, or write somewhere else.'
+          : 'Check the disk, or write somewhere else.',
         { cause },
       );
 };

@@ -48,7 +48,7 @@ export async function openMessage(
   options: StreamOptions = {},
 ): Promise<Streams & { readonly user: string }> {
   if (args.user === undefined && !isInteractive()) {
-    throw usageError('No user is named.', 'Name one: --user NAME.');
+    throw usageError('No user given.', 'Use --user NAME.');
   }
   const streams = await openStreams(args, options);
   checkCiphertextOutput(args, streams.output);
@@ -63,8 +63,8 @@ export async function openMessage(
 export async function openBatch(args: Arguments, options: StreamOptions = {}): Promise<Streams> {
   if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
     throw usageError(
-      'A batch is not typed in: standard input is a terminal.',
-      'Pipe JSON Lines in, or name a file with --in.',
+      '--batch needs a pipe or --in FILE: standard input is a terminal.',
+      'For example: kms-encrypt --batch < messages.jsonl',
     );
   }
   return openStreams(args, options);
@@ -75,8 +75,8 @@ export function checkBatchArguments(args: Arguments): void {
   for (const name of ['json', 'binary', 'hide'] as const) {
     if (args[name]) {
       throw usageError(
-        `--batch and --${name} exclude each other.`,
-        'A batch is JSON Lines, in and out: leave one out.',
+        `--batch can't be combined with --${name}.`,
+        'A batch is JSON Lines in and out: remove one of the two.',
       );
     }
   }

@@ -116,7 +116,7 @@ export function readMessage({
         fail(
           usageError(
             'The terminal sent a message that is not UTF-8 text.',
-            'Set the terminal to UTF-8, or give the message with --in FILE or through a pipe.',
+            'Set the terminal to UTF-8, or use --in FILE or a pipe.',
           ),
         );
       } else {

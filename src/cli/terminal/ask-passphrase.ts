@@ -1,5 +1,5 @@
 /** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
-import { systemCode, usageError } from '../../errors.ts';
+import { reasonOf, usageError } from '../../errors.ts';
 import { readSmallFile } from '../../streams/small-file.ts';
 import { once } from '../../streams/once.ts';
 import { readMessage } from './ask-message.ts';
@@ -23,9 +23,8 @@ export async function readPassphrase(
       const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
       return end === -1 ? content : content.subarray(0, end);
     } catch (cause) {
-      const code = systemCode(cause);
       throw usageError(
-        `The passphrase file ${passphraseFile.value} can't be read (${code}).`,
+        `Can't read the passphrase file ${passphraseFile.value}: ${reasonOf(cause)}.`,
         'Check RSA_PASSPHRASE_FILE.',
         { cause },
       );
@@ -33,11 +32,11 @@ export async function readPassphrase(
   }
   if (!isInteractive()) {
     throw usageError(
-      `The RSA key ${keyFile} needs its passphrase, and there is no terminal to ask for it.`,
+      `The RSA key ${keyFile} needs a passphrase, and there is no terminal to ask on.`,
       'Put the passphrase in a file that only you can read, and set RSA_PASSPHRASE_FILE to its path.',
     );
   }
-  const prompt = `Passphrase of ${visibleText(keyFile)}: `;
+  const prompt = `Passphrase for ${visibleText(keyFile)}: `;
   return whileAsking(() => readMessage({ prompt, hidden: true }));
 }
 

@@ -32,11 +32,11 @@ interface Description {
 
 const describeBlob = (bytes: number): Description => ({
   rows: [
-    { label: 'format', entries: ['AWS KMS blob, as far as can be told'] },
+    { label: 'format', entries: ['AWS KMS blob (presumably)'] },
     { label: 'ciphertext', entries: [counted(bytes, 'byte')] },
   ],
   remarks: [
-    'It is not an AWS Encryption SDK message, so it is taken for a blob of AWS KMS. AWS does not publish that format: only KMS can tell whether it is one, and of which key and user.',
+    'It is not an AWS Encryption SDK message, so it is assumed to be an AWS KMS blob. AWS does not publish that format: only KMS can tell whether it is one, and which key and user it belongs to.',
   ],
 });
 
@@ -56,10 +56,10 @@ function describeMessage(message: MessageInspection): Description {
           `${algorithm.cipher}, suite ${algorithm.id}`,
           algorithm.keyCommitment
             ? 'with key commitment: no other data key opens it'
-            : 'without key commitment: another data key may open it, as another message',
+            : 'without key commitment: a different data key could open it as a different message',
           algorithm.signed
-            ? 'signed: whoever can only decrypt could not have written it'
-            : 'not signed: whoever can decrypt it could have written it',
+            ? "signed: someone who can only decrypt can't have written it"
+            : 'not signed: anyone who can decrypt it could have written it',
         ],
       },
       {
@@ -86,13 +86,13 @@ function describeMessage(message: MessageInspection): Description {
       },
     ],
     remarks: [
-      ...message.refusals.map(({ message: refusal }) => `Not read by kms-decrypt: ${refusal}`),
+      ...message.refusals.map(({ message: refusal }) => `kms-decrypt refuses it: ${refusal}`),
       ...(algorithm.signed && plaintextBytes > maxUnverifiedBytes && message.refusals.length === 0
         ? [
-            `Signed, and longer than ${maxUnverifiedBytes / mebibyte} MiB: kms-decrypt reads it with --out only.`,
+            `Signed and longer than ${maxUnverifiedBytes / mebibyte} MiB: kms-decrypt needs --out for it.`,
           ]
         : []),
-      'These are claims of the message itself: only decrypting it verifies them.',
+      'This is what the message says about itself. Only decrypting it verifies that.',
     ],
   };
 }

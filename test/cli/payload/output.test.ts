@@ -195,7 +195,7 @@ describe('--out', () => {
         [...args, '--in', 'message', '--out', name],
         options(cwd),
       );
-      refused(failure, /is the input and the output\.$/);
+      refused(failure, /is both the input and the output\.$/);
     }
     const redirected = await inShell('COMMAND <message', 'kms-decrypt', ['-o', 'symlink'], cwd);
     assert.deepEqual([redirected.status, redirected.stdout.length], [2, 0]);
@@ -210,9 +210,9 @@ describe('--out', () => {
     symlinkSync('loop', join(cwd, 'loop'));
     for (const [name, says] of [
       ['folder', /^folder is a folder, not a file\.$/],
-      ['none/x', /^none\/x can't be written \(ENOENT\)\.$/],
-      ['file/x', /^file\/x can't be written \(ENOTDIR\)\.$/],
-      ['loop', /^loop can't be written \(ELOOP\)\.$/],
+      ['none/x', /^Can't write none\/x: no such file \(ENOENT\)\.$/],
+      ['file/x', /^Can't write file\/x: a part of the path is not a folder \(ENOTDIR\)\.$/],
+      ['loop', /^Can't write loop: too many symbolic links \(ELOOP\)\.$/],
     ] as const) {
       for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
         refused(await failureOf(command, [...args, '--out', name], options(cwd)), says);
@@ -255,8 +255,8 @@ describe('--out', () => {
       home,
     });
     assert.deepEqual([toDevice.status, toDevice.code], [1, 'FileError']);
-    assert.equal(toDevice.message, 'Writing /dev/full failed (ENOSPC).');
-    assert.match(toDevice.hint ?? '', /disk is full/);
+    assert.equal(toDevice.message, "Can't write /dev/full: the disk is full (ENOSPC).");
+    assert.match(toDevice.hint ?? '', /Free some space/);
     writeFileSync(join(cwd, 'message'), short);
     for (const [command, more] of [
       ['kms-encrypt', []],
@@ -271,7 +271,7 @@ describe('--out', () => {
         cwd,
       );
       assert.equal(status, 1);
-      assert.match(stderr, /Writing standard output failed \(ENOSPC\)\./);
+      assert.match(stderr, /Can't write standard output: the disk is full \(ENOSPC\)\./);
     }
   });
 
@@ -289,7 +289,10 @@ describe('--out', () => {
         cwd,
       );
       assert.deepEqual([status, stdout.length], [1, 0]);
-      assert.match(stderr, /^kms-encrypt: Writing \S*old failed \(EFBIG\)\.\n$/);
+      assert.match(
+        stderr,
+        /^kms-encrypt: Can't write \S*old: the file is too large \(EFBIG\)\.\nhint: [^\n]*\n$/,
+      );
       assert.deepEqual(readdirSync(cwd), ['old']);
       assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
     }
@@ -308,7 +311,10 @@ describe('--out', () => {
     child.stdin?.end();
     const { status, stdout, stderr } = await ended;
     assert.deepEqual([status, stdout.length], [1, 0]);
-    assert.match(stderr, /^kms-encrypt: Writing \S*folder\/new failed \(ENOENT\)\.\n$/);
+    assert.match(
+      stderr,
+      /^kms-encrypt: Can't write \S*folder\/new: no such file \(ENOENT\)\.\nhint: [^\n]*\n$/,
+    );
     assert.deepEqual(readdirSync(cwd), []);
   });
 });
@@ -370,8 +376,8 @@ describe('--in and standard input', () => {
     mkdirSync(join(cwd, 'folder'));
     symlinkSync('loop', join(cwd, 'loop'));
     for (const [name, says] of [
-      ['none', /^none can't be read \(ENOENT\)\.$/],
-      ['loop', /^loop can't be read \(ELOOP\)\.$/],
+      ['none', /^Can't read none: no such file \(ENOENT\)\.$/],
+      ['loop', /^Can't read loop: too many symbolic links \(ELOOP\)\.$/],
       ['folder', /^folder is a folder, not a file\.$/],
     ] as const) {
       for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
@@ -390,7 +396,10 @@ describe('--in and standard input', () => {
         options(cwd),
       );
       assert.deepEqual([status, stdout.length], [1, 0]);
-      assert.equal(stderr, 'kms-encrypt: Reading /proc/self/mem failed (EIO).\n');
+      assert.equal(
+        stderr,
+        "kms-encrypt: Can't read /proc/self/mem: EIO.\nhint: Check that the input can be read to its end.\n",
+      );
     }
     assert.deepEqual(readdirSync(cwd), ['old']);
     assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');

@@ -135,7 +135,7 @@ describe('on a terminal', () => {
     await terminal.waitForScreen(/^1 line, \d{3} B {2}\S+ B\/s$/);
     await input.write(other);
     const notice = await terminal.waitForScreen(/^kms-decrypt: opened with .*$/m);
-    await terminal.waitForScreen(/not the first key\.\n2 lines, \d{3} B {2}\S+ B\/s$/);
+    await terminal.waitForScreen(/opened with another key: .*\n2 lines, \d{3} B {2}\S+ B\/s$/);
     await input.close();
     await ends(started, 0, notice);
     // Not only written over: the bar may be the longer one.
@@ -228,7 +228,7 @@ describe('on a terminal', () => {
     const started = await start('kms-decrypt', args, { columns: 200 });
     const { terminal, input, cwd } = started;
     await input.writeFile(stdout.subarray(0, 100_000));
-    const question = `Passphrase of ${privateFile}:`;
+    const question = `Passphrase for ${privateFile}:`;
     await terminal.waitForScreen(question);
     await untilABarWouldShow();
     assert.equal(await terminal.screen(), question);
