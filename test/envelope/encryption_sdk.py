@@ -1,8 +1,9 @@
 """Encrypts and decrypts with AWS's Encryption SDK for Python under a raw AES key.
 
-Standard input is one JSON object: key (base64), namespace, name, and jobs. A job to encrypt has
-plaintext, context, suite and frameLength (0: without frames) and becomes its ciphertext; a job to
-decrypt has ciphertext and becomes its plaintext and context. All bytes are base64.
+Standard input is one JSON object: key (base64), namespace, name, jobs and, if it is not the default,
+commitmentPolicy. A job to encrypt has plaintext, context, suite and frameLength (0: without frames)
+and becomes its ciphertext; a job to decrypt has ciphertext and becomes its plaintext and context. All
+bytes are base64.
 """
 
 import base64
@@ -36,7 +37,9 @@ class RawKey(RawMasterKeyProvider):
 provider = RawKey()
 provider.add_master_key(request["name"])
 client = aws_encryption_sdk.EncryptionSDKClient(
-    commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
+    commitment_policy=CommitmentPolicy[
+        request.get("commitmentPolicy", "REQUIRE_ENCRYPT_REQUIRE_DECRYPT")
+    ]
 )
 
 

@@ -1,7 +1,7 @@
 /**
- * The AWS of the tests: moto's server, a process of its own with no keys in it at first. It has
- * KMS, IAM, CloudFormation, Secrets Manager and DynamoDB, in every Region, and believes any
- * credentials.
+ * The AWS of the tests: moto's server, a process of its own with no keys in it at first, unless it
+ * is given some. It has KMS, IAM, CloudFormation, Secrets Manager and DynamoDB, in every Region, and
+ * believes any credentials.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -52,11 +52,14 @@ export interface TestKey {
  * Starts moto on a free port of 127.0.0.1. Best once in a file, in `before`. It ends with `stop`,
  * or by itself with the test process, and does not keep that process alive.
  *
+ * @param options.keysFile KMS keys that are there from the start, with ids and material that stay the
+ *   same from run to run: see moto_aws.py
  * @throws when it is not there in a minute, with what it said
  */
-export async function startMoto(): Promise<Moto> {
-  const launcher = join(import.meta.dirname, 'moto_aws.py');
-  const child = spawn(pythonProgram('python'), [launcher], { ...surroundings({}), stdio: 'pipe' });
+export async function startMoto({ keysFile }: { keysFile?: string } = {}): Promise<Moto> {
+  const args = [join(import.meta.dirname, 'moto_aws.py')];
+  if (keysFile !== undefined) args.push('--keys', keysFile);
+  const child = spawn(pythonProgram('python'), args, { ...surroundings({}), stdio: 'pipe' });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     // The end of it is what explains a failure; all of it could be endless.

@@ -1,22 +1,28 @@
 """moto's server, with the parts of KMS and CloudFormation that the tests need and moto 5.2.1 lacks.
 
-    python moto_aws.py [PORT]
+    python moto_aws.py [--keys FILE] [PORT]
 
 Listens on 127.0.0.1, on a free port when none is given, and prints the port on a line of its own
 once it is listening. Ends when its standard input does: no emulator outlives the tests that
 started it, however they ended.
+
+FILE is a JSON list of KMS keys that are there from the start, with the same ids and the same key
+material in every run: account, region, keyId, keyMaterialBase64 (32 bytes) and replicaRegions (a key
+that has some is a multi-Region key). Such keys protect nothing: their material lies in a file.
 
 Mended: the ids of multi-Region keys, their replicas, ARNs where a key's state is changed, and the
 source key of ReEncrypt. Added: AWS::IAM::Group, AWS::SecretsManager::Secret, AWS::KMS::ReplicaKey, the
 properties and updates of AWS::KMS::Key, and change sets (`aws cloudformation deploy`) that publish
 outputs and exports, roll back when they fail, and refuse to be empty, as AWS's do.
 """
+import argparse
+import base64
 import json
 import logging
 import os
 import re
-import sys
 import threading
+from unittest import mock
 
 from moto.cloudformation import models as cloudformation, parsing
 from moto.cloudformation.parsing import ResourceMap
@@ -106,6 +112,30 @@ def by_arn_too(change):
 
 for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion"):
     setattr(KmsBackend, name, by_arn_too(getattr(KmsBackend, name)))
+
+
+# --- KMS: keys that are the same in every run -----------------------------------------------------
+def add_key(account, region, keyId, keyMaterialBase64, replicaRegions):
+    material = base64.b64decode(keyMaterialBase64, validate=True)
+    if len(material) != 32:
+        raise ValueError(f"the key material of {keyId} has {len(material)} bytes, not 32")
+    backend = kms_backends[account][region]
+    # Not set on the finished key: its ARN and more are derived from its id.
+    with mock.patch.multiple(
+        kms_models,
+        generate_key_id=lambda multi_region: keyId,
+        generate_master_key=lambda: material,
+    ):
+        backend.create_key(
+            policy=None,
+            key_usage="ENCRYPT_DECRYPT",
+            key_spec="SYMMETRIC_DEFAULT",
+            description="a test key that protects nothing",
+            tags=None,
+            multi_region=bool(replicaRegions),
+        )
+    for replica_region in replicaRegions:
+        backend.replicate_key(keyId, replica_region)
 
 
 # --- AWS::KMS::Key, AWS::KMS::ReplicaKey ----------------------------------------------------------
@@ -531,14 +561,23 @@ def end_with_standard_input():
     os._exit(0)
 
 
-def main(port):
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keys")
+    parser.add_argument("port", nargs="?", type=int, default=0)
+    options = parser.parse_args()
+    if options.keys is not None:
+        with open(options.keys, encoding="utf-8") as keys_file:
+            for key in json.load(keys_file):
+                add_key(**key)
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for each request
     app = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server("127.0.0.1", options.port, app, threaded=True)
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     print(server.port, flush=True)
     server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    main()
