@@ -180,7 +180,7 @@ describe('a batch:', atOnce, () => {
     test(name, async () => {
       const { status, stdout } = await runDecrypt(keys, ['--batch'], ciphertextOf(vector));
       const failingLines = Object.entries(gives.failingLines ?? {});
-      const statuses = failingLines.map(([, code]) => new KmsPocError(code, '').status);
+      const statuses = failingLines.map(([, code]) => new KmsPocError(code, '', undefined).status);
       assert.equal(status, Math.max(0, ...statuses), why);
       const expected = linesOf(plaintextOf(gives));
       const actual = linesOf(stdout);
