@@ -1,6 +1,8 @@
 /**
- * `npm test [-- FILE...]`: makes what the tests need, builds the commands, then runs all tests or
- * those given. Exits with the status of the test run.
+ * `npm test [-- [--full] FILE...]`: makes what the tests need, builds the commands, then runs all
+ * tests or those given. Exits with the status of the test run.
+ *
+ * On a terminal slow repetitions are shortened, unless --full is given: see repetitions.ts.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -25,16 +27,24 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function run(program: string, args: string[], stdout: 'inherit' | 2): number {
+function run(
+  program: string,
+  args: string[],
+  stdout: 'inherit' | 2,
+  env: NodeJS.ProcessEnv = process.env,
+): number {
   const { status, error } = spawnSync(program, args, {
     cwd: projectFolder,
+    env,
     stdio: ['ignore', stdout, 'inherit'],
   });
   if (error !== undefined) throw error;
   return status ?? 1;
 }
 
-function main(files: string[]): number {
+function main(args: string[]): number {
+  const files = args.filter((arg) => arg !== '--full');
+  const isShort = process.stdout.isTTY && !process.env.CI && !args.includes('--full');
   try {
     ensurePythonEnvironment(say);
   } catch (error) {
@@ -43,6 +53,13 @@ function main(files: string[]): number {
   }
   const built = run('npm', ['run', '--silent', 'build'], 2);
   if (built !== 0) return built;
+  if (files.length === 0) {
+    say(
+      isShort
+        ? 'Running all tests, which takes about 5 minutes on two cores. Slow repetitions are shortened: npm test -- --full runs them all.'
+        : 'Running all tests, with every repetition. This takes about 6 minutes on two cores.',
+    );
+  }
   return run(
     process.execPath,
     [
@@ -55,6 +72,7 @@ function main(files: string[]): number {
       ...(files.length > 0 ? files : testsIn(import.meta.dirname)),
     ],
     'inherit',
+    { ...process.env, TEST_REPETITIONS: isShort ? 'some' : 'all' },
   );
 }
 

@@ -28,6 +28,7 @@ import { awsError, type FaultProxy, startFaultProxy } from '../support/fault-pro
 import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
 import { startOnTerminal } from '../support/pseudo-terminal.ts';
 import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
+import { repetitions } from '../support/repetitions.ts';
 
 const secret = 'this is a secret 😀';
 const elsewhere = 'us-west-2';
@@ -631,7 +632,9 @@ describe('a batch', () => {
   });
 });
 
-test('killed at any moment, 100 times, a file and a batch in place lose nothing', async () => {
+const kills = repetitions(50, 8);
+
+test(`killed at any moment, ${2 * kills} times, a file and a batch in place lose nothing`, async () => {
   const folder = temporaryFolder();
   const [file, batch] = [join(folder, 'file'), join(folder, 'batch')];
   const plaintext = randomBytes(2 ** 21);
@@ -676,11 +679,14 @@ test('killed at any moment, 100 times, a file and a batch in place lose nothing'
     return performance.now() - start;
   };
   const wholeMs = await round(keys[1] ?? '', () => 60_000);
-  for (let count = 0; count < 50; count++) {
+  for (let count = 0; count < kills; count++) {
     // From before the first step to after the last: the time is for the runs and their proofs.
     await round(keys[count % 2] ?? '', () => Math.random() * wholeMs);
   }
-  assert.ok(replaced > 6 && replaced < 96, `${replaced} of 102 runs came to their end`);
+  // With few of them chance alone may spare all, or none.
+  if (kills === 50) {
+    assert.ok(replaced > 6 && replaced < 96, `${replaced} of 102 runs came to their end`);
+  }
   // Whatever is left of a killed run is ciphertext.
   for (const name of readdirSync(folder)) {
     assert.equal(readFileSync(join(folder, name)).includes('this is a secret'), false, name);

@@ -6,6 +6,7 @@ import {
   type LineEditor,
   type Outcome,
 } from '../../../src/cli/terminal/line-editor.ts';
+import { repetitions } from '../../support/repetitions.ts';
 
 const pasted = (text: string): string => `\x1b[200~${text}\x1b[201~`;
 const backspace = '\x7f';
@@ -313,7 +314,7 @@ test('how bytes are split into reads makes no difference', () => {
       assert.equal(parts.outcome, whole.outcome);
       assert.deepEqual(parts.editor.message(), whole.editor.message());
     }),
-    { numRuns: 2_000 },
+    { numRuns: repetitions(2_000, 200) },
   );
 });
 
