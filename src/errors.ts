@@ -32,6 +32,8 @@ const statusOfCode = {
   NotCiphertext: exitStatus.undecryptable,
   /** A ciphertext, but of a kind or a size that is not read. */
   Unsupported: exitStatus.undecryptable,
+  /** An Encryption SDK message without a signature, where one is required. */
+  NotSigned: exitStatus.undecryptable,
   /** The header names another user. Public knowledge: the header is not encrypted. */
   WrongUser: exitStatus.undecryptable,
   /** None of the configured keys made it. Public knowledge too: of a blob, KMS says it. */

@@ -2,17 +2,19 @@
  * What happens below the command line that a person should know while it happens. One object, made
  * once and handed down with the key sources. (What goes wrong comes up by itself: errors.ts.)
  */
+import type { Stats } from 'node:fs';
+
 import type { KmsPocError } from './errors.ts';
 
 export interface Events {
-  /** A request is about to go to this host. */
-  readonly request: (service: 'kms' | 'sts', host: string) => void;
+  /** Requests will go to this host, which the settings name. Told before the first one goes. */
+  readonly endpoint: (service: 'kms' | 'sts', host: string) => void;
   /** A Region can't be reached or fails: the run goes on in the next one. */
   readonly fallback: (error: KmsPocError, nextRegion: string) => void;
   /** A local key was made. */
   readonly keyMade: (file: string) => void;
-  /** A file with a secret key in it can be read by others than its owner. */
-  readonly keyExposed: (file: string) => void;
+  /** A file with a key or a passphrase was read. */
+  readonly keyFile: (file: string, stat: Stats, isSecret: boolean) => void;
   /**
    * A message was opened by a key other than the first, told before any of its plaintext comes out.
    *

@@ -19,6 +19,8 @@ export interface Arguments {
   readonly batch: boolean;
   readonly inspect: boolean;
   readonly json: boolean;
+  readonly sign: boolean;
+  readonly requireSigned: boolean;
   readonly region: string | undefined;
   readonly profile: string | undefined;
   readonly envFile: string | undefined;
@@ -164,6 +166,8 @@ export async function parseArguments(
     batch: isSet('batch'),
     inspect: isSet('inspect'),
     json: isSet('json'),
+    sign: isSet('sign'),
+    requireSigned: isSet('require-signed'),
     region: given('region'),
     profile: given('profile'),
     envFile: given('env-file'),

@@ -7,19 +7,47 @@ import type { Events } from '../events.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
+import type { KmsOptions } from '../kms/options.ts';
+import { createPatience, type Patience } from '../kms/patience.ts';
 import { once } from '../streams/once.ts';
+import { riskOf } from './file-risks.ts';
 import { userFolder } from './folders.ts';
-import { type Role, type Settings, titleOf } from './settings.ts';
+import { titleOf } from './setting.ts';
+import type { Role, Settings } from './settings.ts';
 import { readPassphrase } from './terminal/ask-passphrase.ts';
 import type { Notices } from './terminal/notices.ts';
 
-/**
- * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
- * environment names, not from the one that the client is given.
- */
-export function useProfile({ profile }: Settings): void {
-  if (profile !== undefined) env.AWS_PROFILE = profile.value;
+/** What all key sources of one run share. */
+export interface Access {
+  readonly settings: Settings;
+  readonly events: Events;
+  readonly patience: Patience;
 }
+
+/** @throws KmsPocError Usage, for settings that are wrong */
+export function createAccess(settings: Settings, notices: Notices): Access {
+  // Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
+  // environment names, not from the one that the client is given.
+  if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
+  return { settings, events: announce(settings, notices), patience: createPatience() };
+}
+
+/**
+ * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
+ * @throws KmsPocError Usage, for settings that are wrong
+ */
+export const kmsOptions = (
+  { settings, events, patience }: Access,
+  service: 'kms' | 'sts',
+  role: Role | undefined,
+): Omit<KmsOptions, 'region'> => ({
+  profile: settings.profile?.value,
+  endpoint: settings.endpoint(service)?.value,
+  credentials: role === undefined ? undefined : settings.keyPair(role),
+  environment: env,
+  events,
+  patience,
+});
 
 /**
  * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
@@ -27,17 +55,12 @@ export function useProfile({ profile }: Settings): void {
  * @throws KmsPocError Usage, for settings that are wrong
  */
 export function createKeySources(
-  settings: Settings,
+  access: Access,
   role: Role | undefined,
-  events: Events,
-  fallbackRegions: readonly string[] = settings.fallbackRegions(),
+  fallbackRegions: readonly string[] = access.settings.fallbackRegions(),
 ): KeySources {
-  const options = {
-    profile: settings.profile?.value,
-    endpoint: settings.endpoint('kms')?.value,
-    credentials: role === undefined ? undefined : settings.keyPair(role),
-    events,
-  };
+  const { settings, events } = access;
+  const options = kmsOptions(access, 'kms', role);
   const connectTo = once(async (region: string | undefined) => {
     const { connectKms } = await import('../kms/kms.ts');
     return connectKms({ ...options, region });
@@ -55,7 +78,7 @@ export function createKeySources(
         : connectTo(region);
     },
     defaultLocalKeyFile: defaultLocalKeyFile(),
-    readPassphrase: (file) => readPassphrase(file, settings.rsaPassphraseFile),
+    readPassphrase: (file) => readPassphrase(file, settings.rsaPassphraseFile, events),
     events,
   };
 }
@@ -63,8 +86,8 @@ export function createKeySources(
 export const defaultLocalKeyFile = (): string => join(userFolder('data'), 'kms-poc', 'local.key');
 
 /** What is said of each thing that happens. */
-export const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
-  request: (service, host) => {
+const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
+  endpoint: (service, host) => {
     if (isAwsHost(host, service)) return;
     const endpoint = settings.endpoint(service);
     const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
@@ -80,8 +103,12 @@ export const announce = (settings: Settings, { notice, warn }: Notices): Events 
   keyMade: (file) => {
     warn(`created a new local key: ${file}. Back it up: without it, what it encrypted is lost.`);
   },
-  keyExposed: (file) => {
-    notice(`other users can read the key ${file}. Run: chmod 600 ${file}`);
+  keyFile: (file, stat, isSecret) => {
+    const risk = riskOf(file, stat, isSecret);
+    if (risk === undefined) return;
+    const text = `${risk.text}. Run: ${risk.fix}`;
+    if (risk.isForeign) warn(text);
+    else notice(text);
   },
   otherKey: (key, failures) => {
     // That an old message is not of the first key is no failure of that key.

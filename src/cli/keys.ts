@@ -6,12 +6,12 @@ import { env } from 'node:process';
 
 import { maxEncryptedDataKeys } from '../envelope/limits.ts';
 import { type KmsPocError, usageError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import { openEncryptionKeys } from '../keys/encryption-keys.ts';
 import {
   isSameReference,
   type KeyReference,
+  keyReferenceText,
   parseKeyReference,
   parseKeyReferences,
 } from '../keys/key-reference.ts';
@@ -19,22 +19,16 @@ import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import type { Move } from '../messages/reencrypt.ts';
 import type { Arguments } from './arguments.ts';
-import { announce, createKeySources, useProfile } from './key-sources.ts';
-import {
-  checkUser,
-  isFromOption,
-  loadSettings,
-  type Role,
-  type Setting,
-  type Settings,
-  titleOf,
-} from './settings.ts';
+import { type Access, createAccess, createKeySources } from './key-sources.ts';
+import { isFromImplicitFile, isFromOption, type Setting, titleOf } from './setting.ts';
+import { checkUser } from './setting-values.ts';
+import { loadSettings, type Role, type Settings } from './settings.ts';
 import { askOnce } from './terminal/ask-passphrase.ts';
 import { isInteractive } from './terminal/ask-user.ts';
 import type { Notices } from './terminal/notices.ts';
 
 interface PreparedKeys {
-  readonly settings: Settings;
+  readonly access: Access;
   readonly key: KeyReference;
   /** Further keys for each new message, which may open it too. */
   readonly backupKeys: readonly KeyReference[];
@@ -44,21 +38,24 @@ interface PreparedKeys {
 }
 
 /** @throws KmsPocError Usage */
-export function prepareKeys(args: Arguments, role: Role, notices: Notices): PreparedKeys {
-  const settings = loadSettings(args, env);
-  if (settings.file?.othersCanRead === true) {
-    notices.notice(
-      `other users can read ${settings.file.path}. Run: chmod 600 ${settings.file.path}`,
-    );
-  }
+export async function prepareKeys(
+  args: Arguments,
+  role: Role,
+  notices: Notices,
+): Promise<PreparedKeys> {
+  const settings = await loadSettings(args, env);
+  const access = createAccess(settings, notices);
+  const { file } = settings;
+  if (file !== undefined) access.events.keyFile(file.path, file.stat, true);
   const users = settings.users();
-  useProfile(settings);
-  const sources = createKeySources(settings, role, announce(settings, notices));
+  const sources = createKeySources(access, role);
   const key = chooseKey(settings, sources, notices);
   const backupKeys = parseBackupKeys(settings);
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, users);
-  return { settings, key, backupKeys, allKeys: [key, ...backupKeys, ...oldKeys], sources };
+  if (role === 'ENCRYPTOR')
+    tellImplicitKeys([settings.keyId, settings.backupKeys], [key, ...backupKeys], notices);
+  return { access, key, backupKeys, allKeys: [key, ...backupKeys, ...oldKeys], sources };
 }
 
 /**
@@ -67,11 +64,12 @@ export function prepareKeys(args: Arguments, role: Role, notices: Notices): Prep
  *
  * @throws KmsPocError Usage
  */
-export function prepareMove(
+export async function prepareMove(
   args: Arguments,
   notices: Notices,
-): { readonly settings: Settings; readonly openMove: () => Promise<Move> } {
-  const { settings, backupKeys, allKeys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
+): Promise<{ readonly access: Access; readonly openMove: () => Promise<Move> }> {
+  const { access, backupKeys, allKeys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+  const { settings } = access;
   if (settings.toKey === undefined) {
     throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
   }
@@ -79,21 +77,49 @@ export function prepareMove(
   // Not held to FALLBACK_REGIONS: those are of the key that is left, it may be.
   checkRegion(newKey, settings);
   const newKeys = [newKey, ...backupKeys] as const;
+  tellImplicitKeys([settings.toKey, settings.backupKeys], newKeys, notices);
   // That it was not the first key is what a message is moved for.
-  const events: Events = { ...sources.events, otherKey: () => undefined };
+  const silent: Access = { ...access, events: { ...access.events, otherKey: () => undefined } };
   // A file's proof opens a key once more.
   const readPassphrase = askOnce(sources.readPassphrase);
-  const encryptor = { ...createKeySources(settings, 'ENCRYPTOR', events), readPassphrase };
+  const encryptor = { ...createKeySources(silent, 'ENCRYPTOR'), readPassphrase };
+  const sign = settings.sign();
+  const requireSigned = settings.requireSigned();
   const openMove = async (): Promise<Move> => ({
+    sign,
+    requireSigned,
     // The new key among them: what was moved already must not stop a second run.
     oldKeys: allKeys.some((each) => isSameReference(each, newKey)) ? allKeys : [...allKeys, newKey],
     newKeys,
     encryptionKeys: await openEncryptionKeys(newKeys, encryptor),
-    decryptor: { ...sources, events, readPassphrase },
+    decryptor: { ...sources, events: silent.events, readPassphrase },
     // In another Region a move would be none within KMS; it can wait until the Region is back.
-    mover: createKeySources(settings, undefined, events, []),
+    mover: createKeySources(silent, undefined, []),
   });
-  return { settings, openMove };
+  return { access, openMove };
+}
+
+/**
+ * An `.env` that nobody named says who can open new messages, and may have been put there by somebody
+ * else. A key of KMS has a policy and a log; any other is told of.
+ *
+ * @param settings that name the keys
+ * @param keys that new messages are encrypted with
+ */
+function tellImplicitKeys(
+  settings: readonly (Setting | undefined)[],
+  keys: readonly KeyReference[],
+  { warn }: Notices,
+): void {
+  const implicit = settings.flatMap((each) =>
+    each !== undefined && isFromImplicitFile(each) ? [each] : [],
+  );
+  const isForeign = implicit.flatMap(parseList).some(({ kind }) => kind !== 'aws');
+  if (!isForeign) return;
+  const names = implicit.map((setting) => setting.name).join(' and ');
+  warn(
+    `new messages can be opened with ${keys.map(keyReferenceText).join(', ')}: .env says so (${names}).`,
+  );
 }
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>

@@ -33,6 +33,11 @@ const commonOptions = {
   ),
 } satisfies Record<string, Options>;
 
+const sign = flag(
+  "sign the message, so that those who can only decrypt can't forge it (default: SIGN)",
+);
+const requireSigned = flag('refuse unsigned AWS Encryption SDK messages (default: REQUIRE_SIGNED)');
+
 export const commands = {
   'kms-encrypt': {
     description:
@@ -41,6 +46,7 @@ export const commands = {
       ...commonOptions,
       hide: flag("don't show the message as it is typed"),
       binary: flag('write raw bytes instead of base64 (never to a terminal)'),
+      sign,
     },
     examples: [
       ['kms-encrypt', 'choose a user, type a message'],
@@ -54,6 +60,7 @@ export const commands = {
     options: {
       ...commonOptions,
       hide: flag("don't show the ciphertext as it is typed"),
+      'require-signed': requireSigned,
       inspect: flag('describe a ciphertext without decrypting it; needs no user, key or network'),
     },
     examples: [
@@ -72,6 +79,8 @@ export const commands = {
       'to-key': text('the key to move it to (default: KEY_ID)'),
       hide: flag("don't show the ciphertext as it is typed"),
       binary: flag('write raw bytes even if the input was base64'),
+      sign,
+      'require-signed': requireSigned,
     },
     examples: [
       ['kms-reencrypt -u alice --to-key alias/new -i x.enc -o x.enc', 'a file, in place'],

@@ -16,8 +16,7 @@ import {
 } from './terminal/notices.ts';
 
 export async function run(name: CommandName): Promise<void> {
-  // The SDK's word on Node 20 is for developers, not for those who run a command.
-  env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  silenceLibraries();
   ignoreClosedStandardError();
   const fail = (error: unknown): void => {
     process.exit(explain(name, error));
@@ -53,6 +52,19 @@ async function carryOut(name: CommandName): Promise<ExitStatus> {
   }
   const command = await loadCommand(name, args);
   return command(args, createNotices(name, args.quiet));
+}
+
+/**
+ * What libraries and Node itself warn of is for developers, not for those who run a command; and on
+ * standard output it would be part of the payload.
+ */
+function silenceLibraries(): void {
+  env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  process.removeAllListeners('warning');
+  const ignore = (): void => undefined;
+  Object.assign(console, {
+    ...{ debug: ignore, error: ignore, info: ignore, log: ignore, trace: ignore, warn: ignore },
+  });
 }
 
 /** A folder can be deleted under a command: yargs does not even load then, nor is a path found. */

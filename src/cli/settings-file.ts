@@ -1,35 +1,69 @@
 /** The settings file: `.env`. It is parsed, never run. */
-import { statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 
 import { parse } from 'dotenv';
 
-import { reasonOf, systemCode, usageError } from '../errors.ts';
-import { readSmallFileSync } from '../streams/small-file.ts';
+import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
+import { readSmallFile } from '../streams/small-file.ts';
+import { isOwn, riskOf } from './file-risks.ts';
 
 export interface SettingsFile {
   readonly path: string;
   readonly values: Readonly<Record<string, string>>;
-  readonly othersCanRead: boolean;
+  /** Whether nobody named it: it was in the current folder. */
+  readonly isImplicit: boolean;
+  readonly stat: Stats;
 }
 
 /**
  * @param given the path after --env-file; undefined: `.env` in the current folder, if there is one
  * @throws KmsPocError Usage
  */
-export function readSettingsFile(given: string | undefined): SettingsFile | undefined {
+export async function readSettingsFile(
+  given: string | undefined,
+): Promise<SettingsFile | undefined> {
   const path = given ?? '.env';
+  const isImplicit = given === undefined;
   try {
-    const values = parse(readSmallFileSync(path));
-    return { path, values, othersCanRead: (statSync(path).mode & 0o077) !== 0 };
+    const check = isImplicit ? requireTrusted(path, await lstat(path)) : undefined;
+    const { bytes, stat } = await readSmallFile(path, check);
+    return { path, values: parse(bytes), isImplicit, stat };
   } catch (cause) {
-    const code = systemCode(cause);
-    if (given === undefined && code === 'ENOENT') return undefined;
+    if (cause instanceof KmsPocError) throw cause;
+    if (isImplicit && systemCode(cause) === 'ENOENT') return undefined;
     throw usageError(
       `Can't read the settings file ${path}: ${reasonOf(cause)}.`,
-      given === undefined
-        ? 'Make it readable, or move it elsewhere.'
-        : 'Check the path after --env-file.',
+      isImplicit ? 'Make it readable, or move it elsewhere.' : 'Check the path after --env-file.',
       { cause },
     );
   }
+}
+
+/**
+ * An `.env` that nobody named decides which keys can open new messages. In a folder that others can
+ * write to (/tmp, a shared one) it may be theirs.
+ */
+function requireTrusted(path: string, entry: Stats): (stat: Stats) => void {
+  const orNameIt = `or, if you trust it, name it: --env-file ${path}`;
+  return (stat) => {
+    if (!stat.isFile()) {
+      throw usageError(
+        `${path} is not a regular file, so it is not used.`,
+        `Move it elsewhere, ${orNameIt}`,
+      );
+    }
+    if (entry.isSymbolicLink() && !isOwn(entry)) {
+      throw usageError(
+        `${path} is a symbolic link of another user (uid ${entry.uid}), so it is not used.`,
+        `Remove it, ${orNameIt}`,
+      );
+    }
+    const risk = riskOf(path, stat, true);
+    if (risk?.isForeign !== true) return;
+    throw usageError(
+      `${risk.text.replace(/^other/, 'Other')}, so it is not used.`,
+      `Run: ${risk.fix} (${orNameIt})`,
+    );
+  };
 }

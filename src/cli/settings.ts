@@ -2,49 +2,11 @@
  * Settings: what the command line says, else the environment, else the settings file. Each knows
  * where it was found. Those that can be wrong are read when they are asked for, and throw then.
  */
-import { isIPv4 } from 'node:net';
-
 import { usageError } from '../errors.ts';
-import { isUserName, userNameRule } from '../formats/user-name.ts';
 import type { Arguments } from './arguments.ts';
+import type { Setting, SettingName } from './setting.ts';
+import { checkEndpoint, parseRegions, parseSwitch, parseUsers } from './setting-values.ts';
 import { readSettingsFile, type SettingsFile } from './settings-file.ts';
-
-/** The names that are read, from the environment and from the settings file. No others are. */
-type SettingName =
-  | 'KEY_ID'
-  | 'BACKUP_KEYS'
-  | 'DECRYPT_KEYS'
-  | 'FALLBACK_REGIONS'
-  | 'RSA_PASSPHRASE_FILE'
-  | 'USERS'
-  | 'ENCRYPTOR_AWS_ACCESS_KEY_ID'
-  | 'ENCRYPTOR_AWS_SECRET_ACCESS_KEY'
-  | 'DECRYPTOR_AWS_ACCESS_KEY_ID'
-  | 'DECRYPTOR_AWS_SECRET_ACCESS_KEY'
-  | 'AWS_REGION'
-  | 'AWS_PROFILE'
-  | 'AWS_ENDPOINT_URL'
-  | 'AWS_ENDPOINT_URL_KMS'
-  | 'AWS_ENDPOINT_URL_STS';
-
-/** Where a setting was found. */
-type Origin = 'environment' | { readonly option: string } | { readonly file: string };
-
-export interface Setting {
-  readonly name: SettingName | 'AWS_DEFAULT_REGION';
-  readonly value: string;
-  readonly origin: Origin;
-}
-
-/** Whether an option on the command line said so, in this very call. */
-export const isFromOption = (setting: Setting | undefined): boolean =>
-  typeof setting?.origin === 'object' && 'option' in setting.origin;
-
-/** @returns what to call a setting in an error: `--key`, `KEY_ID` or `KEY_ID in .env` */
-export function titleOf({ name, origin }: Setting): string {
-  if (origin === 'environment') return name;
-  return 'option' in origin ? origin.option : `${name} in ${origin.file}`;
-}
 
 interface KeyPair {
   readonly accessKeyId: string;
@@ -72,6 +34,10 @@ export interface Settings {
   readonly users: () => readonly string[] | '*';
   /** Where the environment or the settings file sets one. */
   readonly endpoint: (service: 'kms' | 'sts') => Setting | undefined;
+  /** Whether new messages are signed. */
+  readonly sign: () => boolean;
+  /** Whether unsigned Encryption SDK messages are refused. */
+  readonly requireSigned: () => boolean;
   /** Undefined: the AWS SDK's own chain decides. */
   readonly keyPair: (role: Role) => KeyPair | undefined;
   /** One as it was given, in the environment or in the file. */
@@ -81,8 +47,14 @@ export interface Settings {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws KmsPocError Usage, for a settings file that can't be read */
-export function loadSettings(args: Arguments, environment: Environment): Settings {
-  const file = readSettingsFile(args.envFile);
+export const loadSettings = async (args: Arguments, environment: Environment): Promise<Settings> =>
+  settingsOf(args, environment, await readSettingsFile(args.envFile));
+
+export function settingsOf(
+  args: Arguments,
+  environment: Environment,
+  file: SettingsFile | undefined,
+): Settings {
   /** Of several names the first that is set, but each in the environment before any in the file. */
   const find = (...names: SettingName[]): Setting | undefined => {
     // An empty variable counts as not set, as for every AWS tool.
@@ -92,7 +64,7 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
     }
     for (const name of names) {
       const value = file?.values[name];
-      if (file && value) return { name, value, origin: { file: file.path } };
+      if (file && value) return { name, value, origin: { file } };
     }
     return undefined;
   };
@@ -118,6 +90,8 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
     profile: profile ?? find('AWS_PROFILE'),
     fallbackRegions: () => parseRegions(find('FALLBACK_REGIONS')),
     users: () => parseUsers(find('USERS')),
+    sign: () => args.sign || parseSwitch(find('SIGN')),
+    requireSigned: () => args.requireSigned || parseSwitch(find('REQUIRE_SIGNED')),
     endpoint: (service) =>
       environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true'
         ? undefined
@@ -126,58 +100,11 @@ export function loadSettings(args: Arguments, environment: Environment): Setting
               service === 'kms' ? 'AWS_ENDPOINT_URL_KMS' : 'AWS_ENDPOINT_URL_STS',
               'AWS_ENDPOINT_URL',
             ),
+            service,
           ),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     find,
   };
-}
-
-function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
-  if (setting === undefined) return ['alice', 'bob'];
-  const names = splitList(setting.value);
-  if (names.includes('*')) return '*';
-  if (names.length === 0 || !names.every(isUserName)) {
-    throw usageError(
-      `${titleOf(setting)} is not a comma-separated list of names.`,
-      `${userNameRule}.`,
-    );
-  }
-  return [...new Set(names)];
-}
-
-function parseRegions(setting: Setting | undefined): readonly string[] {
-  const regions = splitList(setting?.value ?? '');
-  if (setting !== undefined && !regions.every(isRegion)) {
-    throw usageError(
-      `${titleOf(setting)} is not a comma-separated list of AWS Regions.`,
-      'It should look like eu-west-1,eu-north-1.',
-    );
-  }
-  return [...new Set(regions)];
-}
-
-/** Whether a Region may have this name. Which there are, nobody keeps up with. */
-export const isRegion = (name: string): boolean => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(name);
-
-const splitList = (text: string): string[] =>
-  text
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-
-/**
- * @returns the user, when that name may be given
- * @throws KmsPocError Usage
- */
-export function checkUser(user: string, users: readonly string[] | '*'): string {
-  if (!isUserName(user)) throw usageError('Not a valid user name.', `${userNameRule}.`);
-  if (users !== '*' && !users.includes(user)) {
-    throw usageError(
-      `${user} is not one of the users: ${users.join(', ')}.`,
-      'Names are case-sensitive. USERS lists the allowed names (* allows any).',
-    );
-  }
-  return user;
 }
 
 /**
@@ -193,6 +120,13 @@ function findKeyPair(
   const accessKeyId = find(idName)?.value;
   const secretAccessKey = find(secretName)?.value;
   if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
+    if (accessKeyId.startsWith('ASIA')) {
+      throw usageError(
+        `${idName} is a temporary key (ASIA…), which needs a session token, and a pair has none.`,
+        'Use an access key of an IAM user (AKIA…), or leave the pair unset and use temporary credentials by a profile or the environment.',
+      );
+    }
     return { accessKeyId, secretAccessKey };
   }
   if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
@@ -202,30 +136,3 @@ function findKeyPair(
     `Set ${idName} and ${secretName} together, or neither.`,
   );
 }
-
-/**
- * An `.env` in a strange folder must not send plaintext elsewhere in the clear: from the file, an
- * endpoint must be https or on this machine.
- */
-function checkEndpoint(setting: Setting | undefined): Setting | undefined {
-  if (setting === undefined) return undefined;
-  const url = URL.canParse(setting.value) ? new URL(setting.value) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw usageError(
-      `${titleOf(setting)} is not an http or https URL.`,
-      'It should look like https://kms.eu-central-1.amazonaws.com.',
-    );
-  }
-  if (setting.origin !== 'environment' && url.protocol === 'http:' && !isLoopback(url.hostname)) {
-    throw usageError(
-      `${titleOf(setting)} would send messages to ${url.host} without encryption.`,
-      'An endpoint in a settings file must use https or be on this machine.',
-    );
-  }
-  return setting;
-}
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' ||
-  hostname === '[::1]' ||
-  (isIPv4(hostname) && hostname.startsWith('127.'));

@@ -25,10 +25,11 @@ export async function encryptCanary(
   user: string,
   keys: readonly [EncryptionKey, ...EncryptionKey[]],
   length: number,
+  sign: boolean,
 ): Promise<Canary> {
   const plaintext = randomBytes(length);
   try {
-    const { ciphertext } = await encrypt(user, keys, streamOf(plaintext));
+    const { ciphertext } = await encrypt(user, keys, streamOf(plaintext), sign);
     return { hash: hashOf(plaintext), ciphertext: await collectAll(ciphertext) };
   } finally {
     plaintext.fill(0);
@@ -46,7 +47,7 @@ export async function openCanary(
   sources: KeySources,
 ): Promise<void> {
   const opened = await decrypt(
-    { user, keys: [key], sources, outputHeldUntilEnd: true },
+    { user, keys: [key], sources, requireSigned: false, outputHeldUntilEnd: true },
     streamOf(ciphertext),
   );
   const plaintext = await collectAll(opened.plaintext);

@@ -6,18 +6,16 @@ import type { Check } from './check.ts';
 import { checkFiles } from './files.ts';
 import { checkIdentities } from './identity.ts';
 import { checkKeys } from './keys.ts';
-import { createPatience } from './patience.ts';
 import { checkRoutes } from './routes.ts';
 import { allKeys, type Subject } from './subject.ts';
 
 /** @throws KmsPocError Interrupted, at a passphrase */
 export async function* examine(subject: Subject): AsyncGenerator<Check> {
-  const patience = createPatience();
   yield* checkFiles(subject);
   // Without a key of KMS nobody asks AWS anything.
   if (allKeys(subject).some(({ reference }) => reference.kind === 'aws')) {
     yield* await checkIdentities(subject);
-    yield* checkKeys(subject, patience);
+    yield* checkKeys(subject);
   }
-  yield* checkRoutes(subject, patience);
+  yield* checkRoutes(subject);
 }

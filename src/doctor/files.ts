@@ -1,61 +1,65 @@
-/** Can others read what only you should? */
+/** Could somebody else have changed a file that this relies on, or read what is secret? */
 import { stat } from 'node:fs/promises';
 
 import { usageError } from '../errors.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
-import { type Check, check, ok } from './check.ts';
+import { advice, type Check, check, ok } from './check.ts';
 import { allKeys, type Subject } from './subject.ts';
+
+interface NamedFile {
+  readonly what: string;
+  readonly isSecret: boolean;
+  /** Of a public key that is not pinned: another one in its place would open new messages. */
+  readonly fingerprintToPin?: string;
+}
 
 /** Of a key that is not there the routes tell, or that can't be read. */
 export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
-  const { settingsFile, passphraseFile, defaultLocalKeyFile } = subject;
-  const files = new Map<string, string>();
-  if (settingsFile !== undefined) files.set(settingsFile, 'settings file');
-  if (passphraseFile !== undefined) files.set(passphraseFile, 'passphrase file');
-  for (const { reference } of allKeys(subject)) {
-    const file = await secretFileOf(reference, defaultLocalKeyFile);
-    if (file !== undefined) files.set(file, reference.kind === 'rsa' ? 'RSA key' : 'local key');
+  const { settingsFile, passphraseFile, defaultLocalKeyFile, riskOf } = subject;
+  const files = new Map<string, NamedFile>();
+  if (settingsFile !== undefined) {
+    files.set(settingsFile, { what: 'settings file', isSecret: true });
   }
-  for (const [file, what] of files) {
-    const mode = await modeOf(file);
-    if (mode === undefined && file !== passphraseFile) continue;
+  if (passphraseFile !== undefined) {
+    files.set(passphraseFile, { what: 'passphrase file', isSecret: true });
+  }
+  for (const { reference } of allKeys(subject)) {
+    if (reference.kind === 'aws') continue;
+    files.set(reference.file ?? defaultLocalKeyFile, await describe(reference));
+  }
+  for (const [file, { what, isSecret, fingerprintToPin }] of files) {
+    const found = await stat(file).catch(() => undefined);
+    if (found === undefined && file !== passphraseFile) continue;
     yield await check('files', what, () => {
-      if (mode === undefined) {
+      if (found === undefined) {
         throw usageError(`There is no passphrase file ${file}.`, 'Check RSA_PASSPHRASE_FILE.');
       }
-      if ((mode & 0o077) !== 0) {
-        throw usageError(
-          `Other users can read or change ${file} (mode ${octal(mode)}).`,
-          `Run: chmod 600 ${file}`,
-        );
-      }
-      return ok(`${file} (mode ${octal(mode)})`);
+      const mode = `mode ${(found.mode & 0o777).toString(8).padStart(4, '0')}`;
+      const risk = riskOf(file, found, isSecret);
+      if (risk !== undefined)
+        throw usageError(`${risk.text.replace(/^other/, 'Other')} (${mode}).`, `Run: ${risk.fix}`);
+      if (fingerprintToPin === undefined) return ok(`${file} (${mode})`);
+      return advice(
+        `${file} (${mode}) is not pinned`,
+        `To notice another key in its place, name it rsa:${file}#${fingerprintToPin}`,
+      );
     });
   }
 }
 
-/** @returns undefined for a key that is in no file, or in one that anybody may read */
-async function secretFileOf(
-  reference: KeyReference,
-  defaultLocalKeyFile: string,
-): Promise<string | undefined> {
-  switch (reference.kind) {
-    case 'aws':
-      return undefined;
-    case 'local':
-      return reference.file ?? defaultLocalKeyFile;
-    case 'rsa': {
-      const { holdsPrivateKey } = await import('../keys/rsa-key.ts');
-      const isPrivate = await holdsPrivateKey(reference.file).catch(() => false);
-      return isPrivate ? reference.file : undefined;
-    }
+async function describe(reference: Exclude<KeyReference, { kind: 'aws' }>): Promise<NamedFile> {
+  if (reference.kind === 'local') return { what: 'local key', isSecret: true };
+  const { holdsPrivateKey, readRsaKey } = await import('../keys/rsa-key.ts');
+  try {
+    if (await holdsPrivateKey(reference.file)) return { what: 'RSA key', isSecret: true };
+    const { fingerprint } = await readRsaKey(reference, () => Promise.resolve(new Uint8Array()));
+    const isPinned = reference.fingerprint !== undefined;
+    return {
+      what: 'RSA public key',
+      isSecret: false,
+      ...(!isPinned && { fingerprintToPin: fingerprint }),
+    };
+  } catch {
+    return { what: 'RSA key', isSecret: false }; // the routes say what is wrong with it
   }
 }
-
-const modeOf = async (file: string): Promise<number | undefined> =>
-  stat(file).then(
-    ({ mode }) => mode & 0o777,
-    () => undefined,
-  );
-
-const octal = (mode: number): string => mode.toString(8).padStart(4, '0');

@@ -3,24 +3,23 @@ import { KmsPocError } from '../errors.ts';
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeyState } from '../kms/key-state.ts';
 import { type Check, check, type Finding, skipped, ok } from './check.ts';
-import type { Patience } from './patience.ts';
-import { type Access, allKeys, type Subject } from './subject.ts';
+import { allKeys, type RoleAccess, type Subject } from './subject.ts';
 
-export async function* checkKeys(subject: Subject, patience: Patience): AsyncGenerator<Check> {
+export async function* checkKeys(subject: Subject): AsyncGenerator<Check> {
   const { key, oldKeys, fallbackRegions, encryptor, decryptor } = subject;
   for (const each of allKeys(subject)) {
     const { name, reference } = each;
     if (reference.kind !== 'aws') continue;
     const { keyId, arnRegion } = reference;
     const access = oldKeys.includes(each) ? decryptor : encryptor;
-    const lookedUp = lookUp(keyId, arnRegion ?? subject.region, access, patience);
+    const lookedUp = lookUp(keyId, arnRegion ?? subject.region, access);
     yield await checkState(name, keyId, lookedUp);
 
     const found = await lookedUp.catch(() => undefined);
     if (each !== key || !isMultiRegionKey(keyId)) continue;
     for (const region of fallbackRegions) {
       if (region === found?.region) continue;
-      const inReplica = lookUp(inRegion(keyId, region), region, access, patience);
+      const inReplica = lookUp(inRegion(keyId, region), region, access);
       yield await checkReplica(`${name} in ${region}`, keyId, region, inReplica);
     }
   }
@@ -34,12 +33,11 @@ interface Found {
 async function lookUp(
   keyId: string,
   askedRegion: string | undefined,
-  access: Access,
-  patience: Patience,
+  access: RoleAccess,
 ): Promise<Found> {
   const states = await access.keyStates(askedRegion);
   const { region } = states;
-  return { region, key: await patience.ask([region], () => states.describe(keyId)) };
+  return { region, key: await states.describe(keyId) };
 }
 
 const checkState = (name: string, keyId: string, lookedUp: Promise<Found>): Promise<Check> =>

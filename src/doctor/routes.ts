@@ -5,15 +5,9 @@
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import { type EncryptionKey, openEncryptionKey } from '../keys/encryption-keys.ts';
-import {
-  type AwsKeyReference,
-  isSameReference,
-  type KeyReference,
-  keyReferenceText,
-} from '../keys/key-reference.ts';
+import { type AwsKeyReference, isSameReference, keyReferenceText } from '../keys/key-reference.ts';
 import { type Canary, encryptCanary, longBytes, openCanary, shortBytes } from './canary.ts';
 import { advice, type Check, check, type Finding, ok, skipped, timedCheck } from './check.ts';
-import type { Patience } from './patience.ts';
 import {
   comparePrivateKey,
   fingerprintOf,
@@ -27,17 +21,16 @@ import type { NamedKey, Subject } from './subject.ts';
 interface Drill {
   readonly subject: Subject;
   readonly user: string;
-  readonly patience: Patience;
   readonly rsaKeys: RsaKeys;
 }
 
-export async function* checkRoutes(subject: Subject, patience: Patience): AsyncGenerator<Check> {
+export async function* checkRoutes(subject: Subject): AsyncGenerator<Check> {
   const { user, key, backupKeys, oldKeys } = subject;
   if (user === undefined) {
     yield check('routes', 'all routes', () => skipped('There is no user to encrypt for.'));
     return;
   }
-  const drill = { subject, user, patience, rsaKeys: await readRsaKeys(subject) };
+  const drill = { subject, user, rsaKeys: await readRsaKeys(subject) };
   if (key?.reference.kind === 'aws') yield* drillRegions(drill, key.name, key.reference);
   else if (key !== undefined) yield drillAlone(drill, key);
 
@@ -69,7 +62,7 @@ async function* drillRegions(
   name: string,
   reference: AwsKeyReference,
 ): AsyncGenerator<Check> {
-  const { subject, user, patience } = drill;
+  const { subject, user } = drill;
   const { encryptor, decryptor, fallbackRegions, backupKeys } = subject;
   const inItsRegion = (region: string): AwsKeyReference => ({
     kind: 'aws',
@@ -92,34 +85,30 @@ async function* drillRegions(
     ? fallbackRegions.filter((each) => each !== region)
     : [];
   const regions = [region, ...others];
-  // With backup keys KMS never encrypts a message itself.
-  const lengths = backupKeys.length > 0 ? [longBytes] : [shortBytes, longBytes];
+  // With backup keys or a signature KMS never encrypts a message itself.
+  const lengths = backupKeys.length > 0 || subject.sign ? [longBytes] : [shortBytes, longBytes];
 
   const written = new Map<string, readonly Canary[]>();
   for (const from of regions) {
-    yield timedCheck('routes', `${name} in ${from}`, () =>
-      patience.ask([from], async () => {
-        const sources = encryptor.keySources();
-        const key = await openEncryptionKey(inItsRegion(from), sources);
-        const canaries = [];
-        for (const length of lengths) canaries.push(await encryptCanary(user, [key], length));
-        written.set(from, canaries);
-        await openIn(from, canaries);
-        const what = lengths.length === 1 ? 'a message' : 'a short and a long message';
-        return ok(`encrypted and decrypted ${what}`);
-      }),
-    );
+    yield timedCheck('routes', `${name} in ${from}`, async () => {
+      const key = await openEncryptionKey(inItsRegion(from), encryptor.keySources());
+      const canaries = [];
+      for (const length of lengths)
+        canaries.push(await encryptCanary(user, [key], length, subject.sign));
+      written.set(from, canaries);
+      await openIn(from, canaries);
+      const what = lengths.length === 1 ? 'a message' : 'a short and a long message';
+      return ok(`encrypted and decrypted ${what}`);
+    });
   }
   for (const from of regions) {
     for (const to of regions) {
       if (from === to) continue;
       const canaries = written.get(from);
-      yield timedCheck('routes', `${from}, opened in ${to}`, () => {
+      yield timedCheck('routes', `${from}, opened in ${to}`, async () => {
         if (canaries === undefined) return skipped(`Nothing could be encrypted in ${from}.`);
-        return patience.ask([to], async () => {
-          await openIn(to, canaries);
-          return ok('decrypted');
-        });
+        await openIn(to, canaries);
+        return ok('decrypted');
       });
     }
   }
@@ -127,16 +116,12 @@ async function* drillRegions(
 
 /** As `kms-encrypt` writes a message. */
 async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
-  const { subject, user, patience } = drill;
-  const all = [key, ...subject.backupKeys];
-  const regions = await Promise.all(all.map(({ reference }) => regionsOf(drill, reference)));
-  return patience.ask([...new Set(regions.flat())], async () => {
-    const [first, ...others] = [
-      await openForEncryption(drill, key),
-      ...(await Promise.all(subject.backupKeys.map((each) => openForEncryption(drill, each)))),
-    ];
-    return encryptCanary(user, [first, ...others], shortBytes);
-  });
+  const { subject, user } = drill;
+  const [first, ...others] = [
+    await openForEncryption(drill, key),
+    ...(await Promise.all(subject.backupKeys.map((each) => openForEncryption(drill, each)))),
+  ];
+  return encryptCanary(user, [first, ...others], shortBytes, subject.sign);
 }
 
 /**
@@ -144,30 +129,27 @@ async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
  *   backup key of KMS that takes the same permission (kms:Encrypt) as in company.
  */
 const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check> => {
-  const { subject, user, patience } = drill;
+  const { subject, user } = drill;
   const name = key === subject.key ? key.name : `${key.name} alone`;
-  return timedCheck('routes', name, async () =>
-    patience.ask(await regionsOf(drill, key.reference), async () => {
-      const unmadeFile = await unmadeFileOf(drill, key);
-      if (unmadeFile !== undefined) {
-        return advice(
-          `There is no local key ${unmadeFile} yet.`,
-          'kms-encrypt creates it with the first message. If there was one, restore it: its messages need it.',
-        );
-      }
-      const canary = forAll ?? (await encryptForOne(drill, key));
-      const opener = openerOf(drill.rsaKeys, key);
-      const text = shortTextOf(key);
-      if (opener === undefined) {
-        return skipped(`${text} can encrypt; the private key that decrypts is not here.`);
-      }
-      await openCanary(user, canary, opener.reference, subject.decryptor.keySources());
-      if (opener === key) return ok(`${text} opened it${fingerprintOf(drill.rsaKeys, key)}`);
-      return ok(
-        `${shortTextOf(opener)}, the private key for ${text}, opened it${fingerprintOf(drill.rsaKeys, key)}`,
+  return timedCheck('routes', name, async () => {
+    const unmadeFile = await unmadeFileOf(drill, key);
+    if (unmadeFile !== undefined) {
+      return advice(
+        `There is no local key ${unmadeFile} yet.`,
+        'kms-encrypt creates it with the first message. If there was one, restore it: its messages need it.',
       );
-    }),
-  );
+    }
+    const canary = forAll ?? (await encryptForOne(drill, key));
+    const opener = openerOf(drill.rsaKeys, key);
+    const text = shortTextOf(key);
+    if (opener === undefined) {
+      return skipped(`${text} can encrypt; the private key that decrypts is not here.`);
+    }
+    await openCanary(user, canary, opener.reference, subject.decryptor.keySources());
+    const fingerprint = fingerprintOf(drill.rsaKeys, key);
+    if (opener === key) return ok(`${text} opened it${fingerprint}`);
+    return ok(`${shortTextOf(opener)}, the private key for ${text}, opened it${fingerprint}`);
+  });
 };
 
 /** Nothing is encrypted under it any more, and the credentials needn't be allowed to. */
@@ -186,7 +168,7 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
   });
 
 const encryptForOne = async (drill: Drill, key: NamedKey): Promise<Canary> =>
-  encryptCanary(drill.user, [await openForEncryption(drill, key)], shortBytes);
+  encryptCanary(drill.user, [await openForEncryption(drill, key)], shortBytes, drill.subject.sign);
 
 /** As `kms-encrypt` does, but a local key is never made. */
 async function openForEncryption(
@@ -223,6 +205,3 @@ const isUsedToo = ({ reference }: NamedKey, { key, backupKeys }: Subject): boole
 
 const homeOf = async ({ subject }: Drill, reference: AwsKeyReference): Promise<string> =>
   (await subject.encryptor.keySources().connectKms(reference)).region;
-
-const regionsOf = async (drill: Drill, reference: KeyReference): Promise<string[]> =>
-  reference.kind === 'aws' ? [await homeOf(drill, reference)] : [];

@@ -13,7 +13,7 @@ export async function readRsaKeys(subject: Subject): Promise<RsaKeys> {
     if (each.reference.kind !== 'rsa') continue;
     const { readRsaKey } = await import('../keys/rsa-key.ts');
     try {
-      rsaKeys.set(each, await readRsaKey(each.reference.file, subject.readPassphrase));
+      rsaKeys.set(each, await readRsaKey(each.reference, subject.readPassphrase));
     } catch (error) {
       if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
     }

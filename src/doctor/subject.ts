@@ -1,4 +1,6 @@
 /** What kms-doctor looks at: a set-up, as the command line's side has read it. */
+import type { Stats } from 'node:fs';
+
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { KeyStates } from '../kms/key-state.ts';
@@ -10,7 +12,7 @@ export interface NamedKey {
 }
 
 /** One of the two roles: its credentials, and what they open. */
-export interface Access {
+export interface RoleAccess {
   readonly role: 'encryptor' | 'decryptor';
   /**
    * They go to the Region that they are asked for, and to no other in its place.
@@ -32,17 +34,25 @@ export interface Subject {
   readonly backupKeys: readonly NamedKey[];
   readonly oldKeys: readonly NamedKey[];
   readonly fallbackRegions: readonly string[];
+  /** Whether new messages are signed: policies may refuse that. */
+  readonly sign: boolean;
   /** Where KMS keys are that don't say it themselves. Undefined: as the AWS SDK finds it. */
   readonly region: string | undefined;
   readonly settingsFile: string | undefined;
   readonly passphraseFile: string | undefined;
+  /** Who else could have changed, or can read, a file; undefined: nobody. */
+  readonly riskOf: (
+    file: string,
+    stat: Stats,
+    isSecret: boolean,
+  ) => { readonly text: string; readonly fix: string } | undefined;
   readonly defaultLocalKeyFile: string;
   /** As `KeySources` have it. */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
   /** Whether the key was named for this run, by --key. */
   readonly isKeyFromOption: boolean;
-  readonly encryptor: Access;
-  readonly decryptor: Access;
+  readonly encryptor: RoleAccess;
+  readonly decryptor: RoleAccess;
 }
 
 export const allKeys = ({ key, backupKeys, oldKeys }: Subject): readonly NamedKey[] => [

@@ -8,8 +8,6 @@ import {
   NodeCachingMaterialsManager,
 } from '@aws-crypto/caching-materials-manager-node';
 import {
-  AlgorithmSuiteIdentifier,
-  CommitmentPolicy,
   NodeAlgorithmSuite,
   type NodeDecryptionMaterial,
   type NodeEncryptionMaterial,
@@ -18,6 +16,7 @@ import {
 import type { KmsPocError } from '../errors.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
 import { unwrapDataKey } from './unwrap.ts';
+import { commitmentPolicy, suiteFor } from './encrypt.ts';
 import type { EnvelopeHeader } from './header.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
@@ -39,18 +38,15 @@ export const dataKeyLimits: DataKeyLimits = {
   maxDataKeys: 10_000,
 };
 
-const suite = new NodeAlgorithmSuite(
-  AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY,
-);
-const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
-
 /**
  * @param source where new data keys come from: `encryptionMaterials`
+ * @param sign whether the messages are signed: with a key that is made, and used, with the data key
  * @returns gives materials for one message of a user. A data key is one user's alone: the cache
  *   finds it by the encryption context, which is `{ user }`
  */
 export const cachedDataKeys = (
   source: NodeMaterialsManager,
+  sign: boolean,
   limits: DataKeyLimits = dataKeyLimits,
 ): ((user: string, plaintextLength: number) => Promise<NodeEncryptionMaterial>) => {
   const manager = new NodeCachingMaterialsManager({
@@ -64,7 +60,7 @@ export const cachedDataKeys = (
   return (user, plaintextLength) =>
     inTurn(user, () =>
       manager.getEncryptionMaterials({
-        suite,
+        suite: suiteFor(sign),
         commitmentPolicy,
         encryptionContext: { user },
         plaintextLength, // not counted, and not even cached, without it

@@ -23,6 +23,8 @@ export interface DecryptMessageOptions {
   /** The message must be for this user: its encryption context must be exactly `{ user }`. */
   user: string;
   ciphertext: AsyncIterable<Uint8Array>;
+  /** Whether an unsigned message is refused. */
+  requireSigned?: boolean;
   /**
    * True if the caller shows the output to nobody before the generator has ended without an error
    * (a temporary file, renamed at the end). A signed message can then be of any size.
@@ -45,20 +47,22 @@ const { decryptStream } = buildDecrypt({
  * comes out before all of it is known to be good.
  *
  * @returns the plaintext
- * @throws KmsPocError WrongUser, WrongKey, NotCiphertext, Unsupported, CannotDecrypt; Usage for a
+ * @throws KmsPocError WrongUser, WrongKey, NotSigned, NotCiphertext, Unsupported, CannotDecrypt; Usage for a
  *   signed message that doesn't fit in memory; what the ciphertext's source or a key throws
  */
 export async function* decryptMessage(options: DecryptMessageOptions): AsyncGenerator<Uint8Array> {
-  const { keys, user, ciphertext, outputHeldUntilEnd, onOpened } = options;
+  const { keys, user, ciphertext, requireSigned = false, outputHeldUntilEnd, onOpened } = options;
   const reader = byteReader(ciphertext);
   try {
     const header = await readHeader(reader);
-    requireReadable(header, user);
+    requireReadable(header, user, requireSigned);
     // Before the library starts: what a key's service says would be one of several errors that
     // the library's streams emit then, in no sure order.
     const { materials, ...opened } = await unwrapDataKey(keys, header);
 
-    const stream = decryptStream(onlyThese(materials, user), { maxBodySize: maxUnverifiedBytes });
+    const stream = decryptStream(onlyThese(materials, header.signed, user), {
+      maxBodySize: maxUnverifiedBytes,
+    });
     const headerVerified = new Promise((resolve, reject) => {
       stream.once('MessageHeader', resolve);
       stream.once('error', reject);
@@ -83,10 +87,14 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
 }
 
 /** Hands out the materials at hand, after a look at what the library read and will authenticate. */
-const onlyThese = (materials: NodeDecryptionMaterial, user: string): NodeMaterialsManager => ({
+const onlyThese = (
+  materials: NodeDecryptionMaterial,
+  signed: boolean,
+  user: string,
+): NodeMaterialsManager => ({
   getEncryptionMaterials: () => Promise.reject(new Error('these materials only decrypt')),
   decryptMaterials: ({ encryptionContext }) => {
-    requireUser(encryptionContext, user);
+    requireUser({ encryptionContext, signed }, user);
     return Promise.resolve(materials);
   },
 });

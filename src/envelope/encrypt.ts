@@ -20,12 +20,24 @@ interface EncryptMessageOptions {
   /** The message is for this user: its encryption context is `{ user }` and nothing else. */
   user: string;
   plaintext: AsyncIterable<Uint8Array>;
+  /**
+   * Whether to sign it, which proves that the writer could have a data key made. Without a signature
+   * whoever may decrypt a message can write another one in its place, under the same data key.
+   */
+  sign?: boolean;
   /** Bytes of plaintext in a frame; for tests and benchmarks. */
   frameLength?: number;
 }
 
-const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
-const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
+/** AES-256-GCM with key commitment, with a signature (ECDSA on P-384) or without. */
+export const suiteFor = (sign: boolean): NodeAlgorithmSuite =>
+  new NodeAlgorithmSuite(
+    sign
+      ? AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY_ECDSA_P384
+      : AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY,
+  );
+
+export const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
 const { encryptStream } = buildEncrypt({ commitmentPolicy, maxEncryptedDataKeys });
 
 /**
@@ -47,27 +59,30 @@ export const encryptionMaterials = (keys: readonly WrappingKey[]): NodeMaterials
 };
 
 /**
- * Encrypts a stream as one message: version 2, AES-256-GCM with key commitment, not signed (who
- * may encrypt for a user may decrypt too, so a signature would convince nobody of anything, and
- * it halves the speed).
+ * Encrypts a stream as one message: version 2, AES-256-GCM with key commitment.
  *
  * @returns the ciphertext, in pieces of about a frame
  * @throws what the plaintext or a key throws, unchanged
  */
 export async function* encryptMessage(options: EncryptMessageOptions): AsyncGenerator<Uint8Array> {
-  const { materialsManager, user, plaintext, frameLength = defaultFrameLength } = options;
+  const { materialsManager, user, plaintext, sign = false } = options;
+  const { frameLength = defaultFrameLength } = options;
   const encryptionContext = { user };
   const reader = byteReader(plaintext);
   try {
     // Before the library starts: its streams would mix what a key's service says with errors of
     // their own.
-    const suite = new NodeAlgorithmSuite(suiteId);
+    const suite = suiteFor(sign);
     const materials = await materialsManager.getEncryptionMaterials({
       suite,
       encryptionContext,
       commitmentPolicy,
     });
-    const stream = encryptStream(onlyThese(materials), { suiteId, encryptionContext, frameLength });
+    const stream = encryptStream(onlyThese(materials), {
+      suiteId: suite.id,
+      encryptionContext,
+      frameLength,
+    });
     const frames = wholeFrames(reader, frameLength);
     yield* joinSmall(throughStream(frames, stream, asError));
   } finally {

@@ -33,17 +33,19 @@ export const requireBodyLength = ({ contentLength }: { contentLength: number }):
   );
 };
 
+/** What the Encryption SDK adds to the context of a message that it signs. */
+const publicKeyName = 'aws-crypto-public-key';
+
 /**
- * The library takes any encryption context that the header holds: comparing it is our part. Its
- * own fields begin with `aws-crypto-`, a prefix that is reserved for it.
+ * The library takes any encryption context that the header holds: comparing it is our part.
  *
  * @throws KmsPocError WrongUser
  */
 export const requireUser = (
-  encryptionContext: Readonly<Record<string, string>>,
+  { encryptionContext, signed }: Pick<EnvelopeHeader, 'encryptionContext' | 'signed'>,
   user: string,
 ): void => {
-  const names = Object.keys(encryptionContext).filter((name) => !name.startsWith('aws-crypto-'));
+  const names = Object.keys(encryptionContext).filter((name) => !signed || name !== publicKeyName);
   const { user: other } = encryptionContext;
   if (names.length === 1 && other === user) return;
 
@@ -71,8 +73,8 @@ export const requireUser = (
   );
 };
 
-const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
-  const { user } = encryptionContext;
+const requireAnyUser = (header: EnvelopeHeader): void => {
+  const { user } = header.encryptionContext;
   if (user !== undefined && !isUserName(user)) {
     throw new KmsPocError(
       'WrongUser',
@@ -80,18 +82,32 @@ const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
       'Open it with the tool that wrote it.',
     );
   }
-  requireUser(encryptionContext, user ?? '');
+  requireUser(header, user ?? '');
+};
+
+const requireSignature = ({ signed }: EnvelopeHeader): void => {
+  if (signed) return;
+  throw new KmsPocError(
+    'NotSigned',
+    'This message is not signed: anyone who can decrypt it could have written it.',
+    'To read it all the same, leave out --require-signed, or set REQUIRE_SIGNED=no.',
+  );
 };
 
 /**
  * Of the header alone, before any key is asked for.
  *
- * @throws KmsPocError Unsupported, WrongUser
+ * @throws KmsPocError Unsupported, WrongUser, NotSigned
  */
-export const requireReadable = (header: EnvelopeHeader, user: string): void => {
+export const requireReadable = (
+  header: EnvelopeHeader,
+  user: string,
+  isSignatureRequired: boolean,
+): void => {
   requireCommitment(header);
   requireFrameLength(header);
-  requireUser(header.encryptionContext, user);
+  requireUser(header, user);
+  if (isSignatureRequired) requireSignature(header);
 };
 
 /**

@@ -31,7 +31,7 @@ export const unwrapDataKey = async (
   const dataKeys = header.encryptedDataKeys;
   const otherKeys: string[] = [];
   const failures: KmsPocError[] = [];
-  let badDataKey: { error: unknown } | undefined;
+  let badDataKey: BadDataKey | undefined;
   let onlyWraps: KmsPocError | undefined;
   for (const configured of keys) {
     if (!dataKeys.some((dataKey) => configured.mayBeNamedBy(dataKey))) {
@@ -54,8 +54,8 @@ export const unwrapDataKey = async (
       return { materials, key, isFirst: configured === keys[0], failures };
     } catch (error) {
       // This key can't be had, or doesn't unwrap: another one may.
-      if (!(error instanceof KmsPocError)) badDataKey ??= { error };
-      else if (error.code === 'Interrupted') throw error;
+      if (error instanceof BadDataKey) badDataKey ??= error;
+      else if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
       else failures.push(error);
     }
   }
@@ -64,7 +64,7 @@ export const unwrapDataKey = async (
     if (onlyWraps !== undefined) others.push(onlyWraps);
     throw others.length === 0 ? first : allOf(first, others);
   }
-  if (badDataKey !== undefined) throw cannotDecrypt(badDataKey.error);
+  if (badDataKey !== undefined) throw cannotDecrypt(badDataKey.cause);
   // A public key among the settings is no reason to fetch its private half from the safe.
   throw otherKeys.length === 0 && onlyWraps !== undefined
     ? onlyWraps
@@ -77,11 +77,21 @@ const allOf = (first: KmsPocError, others: readonly KmsPocError[]): KmsPocError 
   return new KmsPocError(first.code, [...messages].join(' '), first.hint, { cause: first });
 };
 
-const unwrapWith = (key: WrappingKey, header: EnvelopeHeader): Promise<NodeDecryptionMaterial> => {
+/** What the cryptography says of this message, as opposed to the way to a key. */
+class BadDataKey extends Error {}
+
+const unwrapWith = async (
+  key: WrappingKey,
+  header: EnvelopeHeader,
+): Promise<NodeDecryptionMaterial> => {
   const { encryptionContext, encryptedDataKeys, suiteId } = header.info.messageHeader;
   const suite = new NodeAlgorithmSuite(suiteId);
   const manager = new NodeDefaultCryptographicMaterialsManager(key.keyring);
-  return manager.decryptMaterials({ suite, encryptionContext, encryptedDataKeys });
+  try {
+    return await manager.decryptMaterials({ suite, encryptionContext, encryptedDataKeys });
+  } catch (error) {
+    throw error instanceof KmsPocError ? error : new BadDataKey('', { cause: error });
+  }
 };
 
 const wrongKey = (

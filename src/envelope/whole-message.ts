@@ -18,6 +18,7 @@ import {
   decodeBodyHeader,
   MessageIdLength,
   serializeFactory,
+  serializeSignatureInfo,
 } from '@aws-crypto/serialize';
 import { asBuffer } from '../streams/byte-stream.ts';
 import type { EnvelopeHeader } from './header.ts';
@@ -40,14 +41,14 @@ const frameAad = (
 };
 
 /**
- * Encrypts a message: version 2, with key commitment, not signed, as `encryptMessage` does.
+ * Encrypts a message: version 2, with key commitment, as `encryptMessage` does.
  *
- * @param materials of a suite with key commitment and without signature; used up: their data key is
- *   overwritten
+ * @param materials of a suite with key commitment; it says whether the message is signed. Used up:
+ *   their data key is overwritten
  */
 export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8Array): Buffer => {
   const { suite, encryptionContext, encryptedDataKeys } = materials;
-  const { getCipherInfo, dispose } = getEncryptHelper(materials);
+  const { getCipherInfo, getSigner, dispose } = getEncryptHelper(materials);
   try {
     // Random, and the salt of the message's own key: that alone keeps the fixed IVs below unique
     // when messages share a data key.
@@ -92,6 +93,11 @@ export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8
         cipher.getAuthTag(),
       );
     }
+    const signer = getSigner?.();
+    if (signer !== undefined) {
+      for (const part of parts) signer.update(part);
+      parts.push(asBuffer(serializeSignatureInfo(signer.awsCryptoSign())));
+    }
     return Buffer.concat(parts);
   } finally {
     dispose();
@@ -102,7 +108,6 @@ export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8
 export const isPlainFramed = (header: EnvelopeHeader): boolean =>
   header.version === 2 &&
   header.committing &&
-  !header.signed &&
   header.contentType === 'framed' &&
   header.frameLength > 0;
 
@@ -121,7 +126,7 @@ export const decryptWhole = (
 ): Buffer | undefined => {
   const { messageHeader, rawHeader, headerAuth } = header.info;
   if (!('suiteData' in messageHeader)) return undefined;
-  const { getDecipherInfo, dispose } = getDecryptionHelper(materials);
+  const { getDecipherInfo, getVerify, dispose } = getDecryptionHelper(materials);
   try {
     // Throws when the data key is not the one that the message commits to.
     const getDecipher = getDecipherInfo(messageHeader.messageId, messageHeader.suiteData);
@@ -145,8 +150,15 @@ export const decryptWhole = (
         .setAuthTag(message.subarray(tagStart, end));
       parts.push(decipher.update(message.subarray(start, tagStart)), decipher.final());
       position = end;
-      if (frame.isFinalFrame) return position === message.length ? Buffer.concat(parts) : undefined;
+      if (frame.isFinalFrame) break;
     }
+    const verify = getVerify?.();
+    if (verify === undefined) return position === message.length ? Buffer.concat(parts) : undefined;
+    const signature = message.subarray(position + 2); // after its length
+    verify.update(message.subarray(0, position));
+    return message.readUInt16BE(position) === signature.length && verify.awsCryptoVerify(signature)
+      ? Buffer.concat(parts)
+      : undefined;
   } catch {
     return undefined; // a tag or the commitment doesn't fit, or a frame's header makes no sense
   } finally {

@@ -28,7 +28,7 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
           const { readLocalKey, wrapWithLocalKey } = await import('./local-key.ts');
           const key = await readLocalKey(file);
           if (key === undefined) throw noLocalKey(file);
-          if (key.othersCanRead) sources.events.keyExposed(file);
+          if (key.stat !== undefined) sources.events.keyFile(file, key.stat, true);
           return wrapWithLocalKey(key);
         },
       };
@@ -43,11 +43,9 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
             import('./rsa-key.ts'),
             import('../envelope/rsa-wrapping-key.ts'),
           ]);
-          const { key, fingerprint, othersCanRead } = await readRsaKey(
-            file,
-            sources.readPassphrase,
-          );
-          if (othersCanRead) sources.events.keyExposed(file);
+          const rsaKey = await readRsaKey(reference, sources.readPassphrase);
+          const { key, fingerprint, stat, isSecret } = rsaKey;
+          sources.events.keyFile(file, stat, isSecret);
           const wrappingKey = rsaWrappingKey(fingerprint, key);
           if (key.type === 'private') return wrappingKey;
           return { ...wrappingKey, onlyWraps: privateKeyMissing(file) };

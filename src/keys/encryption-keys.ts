@@ -46,12 +46,12 @@ export async function openEncryptionKey(
       const { makeLocalKey, readLocalKey, wrapWithLocalKey } = await import('./local-key.ts');
       const file = reference.file ?? sources.defaultLocalKeyFile;
       const existing = await readLocalKey(file);
+      if (existing?.stat !== undefined) sources.events.keyFile(file, existing.stat, true);
       return {
         kind: 'file',
         load: async () => {
           const key = existing ?? (await makeLocalKey(file));
           if (existing === undefined) sources.events.keyMade(file);
-          else if (existing.othersCanRead) sources.events.keyExposed(file);
           return wrapWithLocalKey(key);
         },
       };
@@ -61,12 +61,11 @@ export async function openEncryptionKey(
         import('./rsa-key.ts'),
         import('../envelope/rsa-wrapping-key.ts'),
       ]);
-      const { file } = reference;
-      const { fingerprint, key, othersCanRead } = await readRsaPublicKey(
-        file,
+      const { fingerprint, key, stat, isSecret } = await readRsaPublicKey(
+        reference,
         sources.readPassphrase,
       );
-      if (othersCanRead) sources.events.keyExposed(file);
+      sources.events.keyFile(reference.file, stat, isSecret);
       return { kind: 'file', load: () => Promise.resolve(rsaWrappingKey(fingerprint, key)) };
     }
   }

@@ -17,15 +17,17 @@ interface LocalKeyReference {
 }
 
 /** An RSA key file in PEM: a public key encrypts, a private key decrypts. */
-interface RsaKeyReference {
+export interface RsaKeyReference {
   readonly kind: 'rsa';
   readonly file: string;
+  /** Pins the key: the file must hold the one with this fingerprint. */
+  readonly fingerprint: string | undefined;
 }
 
 export type KeyReference = AwsKeyReference | LocalKeyReference | RsaKeyReference;
 
 const howToNameAKey =
-  'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE or rsa:FILE.';
+  'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE, rsa:FILE or rsa:FILE#FINGERPRINT.';
 
 // The shapes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html, KeyId. Key
 // ids are not held to UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
@@ -33,6 +35,9 @@ const keyArn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(?:key\/[A-Za-z0-9-]+|al
 const alias = /^alias\/[\w/-]+$/;
 const bareKeyId =
   /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/i;
+
+/** A `#` in a name is part of it, unless a whole fingerprint follows. */
+const rsaFile = /^rsa:(.*?)(?:#([0-9a-fA-F]{32}))?$/s;
 
 /**
  * @param text what the user gave
@@ -47,9 +52,9 @@ export function parseKeyReference(text: string, source: string): KeyReference {
     return { kind: 'local', file };
   }
   if (text.startsWith('rsa:')) {
-    const file = text.slice('rsa:'.length);
+    const [, file = '', fingerprint] = rsaFile.exec(text) ?? [];
     if (file === '') throw usageError(`${source} has no file after rsa:.`, howToNameAKey);
-    return { kind: 'rsa', file };
+    return { kind: 'rsa', file, fingerprint: fingerprint?.toLowerCase() };
   }
   const arn = keyArn.exec(text);
   if (arn) return { kind: 'aws', keyId: text, arnRegion: arn[1] };
@@ -84,6 +89,6 @@ export function keyReferenceText(reference: KeyReference): string {
     case 'local':
       return reference.file === undefined ? 'local' : `local:${reference.file}`;
     case 'rsa':
-      return `rsa:${reference.file}`;
+      return `rsa:${reference.file}${reference.fingerprint === undefined ? '' : `#${reference.fingerprint}`}`;
   }
 }

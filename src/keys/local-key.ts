@@ -3,12 +3,13 @@
  * no account, and protects as well as the file is protected.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { link, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
-import { readSmallFile } from '../streams/small-file.ts';
+import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
 
 export interface LocalKey {
   readonly file: string;
@@ -16,7 +17,8 @@ export interface LocalKey {
   readonly fingerprint: string;
   /** 32 bytes; whoever uses them zeroes them. */
   readonly keyBytes: Uint8Array;
-  readonly othersCanRead: boolean;
+  /** Undefined: this run made it. */
+  readonly stat: Stats | undefined;
 }
 
 const keyLength = 32;
@@ -26,7 +28,7 @@ const keyLength = 32;
  * @throws KmsPocError KeyUnusable: it is there and can't be read, or is no key
  */
 export async function readLocalKey(file: string): Promise<LocalKey | undefined> {
-  let content: Buffer;
+  let content: SmallFile;
   try {
     content = await readSmallFile(file);
   } catch (cause) {
@@ -39,8 +41,9 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
       { cause },
     );
   }
-  const keyBytes = parseKeyFile(content);
-  content.fill(0);
+  const { bytes, stat } = content;
+  const keyBytes = parseKeyFile(bytes);
+  bytes.fill(0);
   if (keyBytes === undefined) {
     throw new KmsPocError(
       'KeyUnusable',
@@ -48,13 +51,7 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
       'It was not changed. kms-encrypt --key local:FILE creates one if FILE does not exist.',
     );
   }
-  const { mode } = await stat(file);
-  return {
-    file,
-    fingerprint: fingerprintOf(keyBytes),
-    keyBytes,
-    othersCanRead: (mode & 0o077) !== 0,
-  };
+  return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat };
 }
 
 /**
@@ -93,7 +90,7 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
   } finally {
     await unlink(temporaryFile).catch(() => undefined);
   }
-  return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, othersCanRead: false };
+  return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat: undefined };
 }
 
 /** Once for each key: its bytes are zeroed, and the wrapping key has a copy of its own. */

@@ -3,18 +3,21 @@
  * offline, or in any key service that decrypts RSA-OAEP.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
 
-import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
+import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
-import { readSmallFile } from '../streams/small-file.ts';
+import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
+import type { RsaKeyReference } from './key-reference.ts';
 
 export interface RsaKey {
   readonly file: string;
   /** 32 hex digits of a hash of the public key. */
   readonly fingerprint: string;
   readonly key: KeyObject;
-  readonly othersCanRead: boolean;
+  readonly stat: Stats;
+  /** Whether the file holds the private half, whichever half `key` is. */
+  readonly isSecret: boolean;
 }
 
 /** Below this, RSA is no longer taken to last: NIST SP 800-57 part 1, revision 5, table 2. */
@@ -22,13 +25,13 @@ const minModulusBits = 3072;
 
 /**
  * @returns the public key; of a private key file its public half
- * @throws KmsPocError KeyNotFound, KeyUnusable
+ * @throws KmsPocError, as `readRsaKey`
  */
 export async function readRsaPublicKey(
-  file: string,
+  reference: RsaKeyReference,
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<RsaKey> {
-  const rsaKey = await readRsaKey(file, readPassphrase);
+  const rsaKey = await readRsaKey(reference, readPassphrase);
   return rsaKey.key.type === 'public' ? rsaKey : { ...rsaKey, key: createPublicKey(rsaKey.key) };
 }
 
@@ -36,13 +39,14 @@ export async function readRsaPublicKey(
  * @param readPassphrase asked only where the file has one
  * @returns the private key; of a file with none the public one, which tells whose messages it could
  *   open if its private half were there
- * @throws KmsPocError KeyNotFound, KeyUnusable
+ * @throws KmsPocError KeyNotFound, KeyUnusable; Usage: the file holds another key than the one that is
+ *   pinned
  */
 export async function readRsaKey(
-  file: string,
+  { file, fingerprint: pinned }: RsaKeyReference,
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<RsaKey> {
-  const pem = await readPem(file);
+  const { bytes: pem, stat } = await readPem(file);
   let key: KeyObject;
   try {
     key = isPrivate(pem)
@@ -51,7 +55,12 @@ export async function readRsaKey(
   } finally {
     pem.fill(0);
   }
-  return describe(file, key, key.type === 'private' ? createPublicKey(key) : key);
+  const rsaKey = describe(file, stat, key);
+  if (pinned === undefined || pinned === rsaKey.fingerprint) return rsaKey;
+  throw usageError(
+    `The RSA key ${file} has the fingerprint ${rsaKey.fingerprint}, not the pinned ${pinned}.`,
+    `Somebody may have replaced it. If that was you, pin the new one: rsa:${file}#${rsaKey.fingerprint}`,
+  );
 }
 
 /**
@@ -60,9 +69,9 @@ export async function readRsaKey(
  * @throws KmsPocError KeyNotFound, KeyUnusable
  */
 export async function holdsPrivateKey(file: string): Promise<boolean> {
-  const pem = await readPem(file);
-  const found = isPrivate(pem);
-  pem.fill(0);
+  const { bytes } = await readPem(file);
+  const found = isPrivate(bytes);
+  bytes.fill(0);
   return found;
 }
 
@@ -74,7 +83,7 @@ export const privateKeyMissing = (file: string): KmsPocError =>
     'Pass the private key file: --key rsa:FILE.',
   );
 
-async function readPem(file: string): Promise<Buffer> {
+async function readPem(file: string): Promise<SmallFile> {
   try {
     return await readSmallFile(file);
   } catch (cause) {
@@ -128,7 +137,9 @@ function parse(file: string, parsePem: () => KeyObject): KeyObject {
   }
 }
 
-async function describe(file: string, key: KeyObject, publicKey: KeyObject): Promise<RsaKey> {
+function describe(file: string, stat: Stats, key: KeyObject): RsaKey {
+  const isSecret = key.type === 'private';
+  const publicKey = isSecret ? createPublicKey(key) : key;
   const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
   if (publicKey.asymmetricKeyType !== 'rsa' || bits < minModulusBits) {
     throw new KmsPocError(
@@ -139,13 +150,7 @@ async function describe(file: string, key: KeyObject, publicKey: KeyObject): Pro
       `Create one with at least ${minModulusBits} bits: see docs/recovery.md.`,
     );
   }
-  const { mode } = await stat(file);
-  return {
-    file,
-    fingerprint: fingerprintOf(publicKey),
-    key,
-    othersCanRead: key.type === 'private' && (mode & 0o077) !== 0,
-  };
+  return { file, fingerprint: fingerprintOf(publicKey), key, stat, isSecret };
 }
 
 /** Of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too. */

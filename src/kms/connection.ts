@@ -3,20 +3,10 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 
 import { KmsPocError, usageError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import { isKeyArn } from '../formats/kms-arn.ts';
-import { type KmsCall, mapCredentialsError, mapKmsError, missingRegion } from './errors.ts';
-
-export interface KmsOptions {
-  /** Undefined: as the AWS SDK finds it (environment, then profile). */
-  readonly region: string | undefined;
-  readonly profile: string | undefined;
-  readonly endpoint: string | undefined;
-  /** Undefined: the AWS SDK's default chain. */
-  readonly credentials:
-    { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-  readonly events: Pick<Events, 'request'>;
-}
+import { findCredentials } from './credentials.ts';
+import { type KmsCall, mapKmsError, missingRegion } from './errors.ts';
+import type { KmsOptions } from './options.ts';
 
 // A KMS call takes well under a second. With the SDK's three attempts a silent endpoint is given up
 // after some 16 seconds; its own default would wait for ever.
@@ -24,6 +14,9 @@ const connectionTimeoutMs = 3000;
 const requestTimeoutMs = 5000;
 /** For all attempts together, whatever number of them the AWS configuration says. */
 const deadlineMs = 20_000;
+
+/** An answer of KMS or STS has a few KiB. */
+const maxAnswerBytes = 2 ** 20;
 
 /** The SDK writes warnings to the console unless it is given a logger that does not. */
 const ignore = (): void => undefined;
@@ -38,25 +31,53 @@ export const clientConfig = (options: KmsOptions) => ({
     throwOnRequestTimeout: true,
     socketTimeout: requestTimeoutMs, // until it goes on
   },
+  streamCollector: collectAnswer,
   ...(options.region !== undefined && { region: options.region }),
   ...(options.profile !== undefined && { profile: options.profile }),
   ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
   ...(options.credentials !== undefined && { credentials: options.credentials }),
 });
 
-/** Tells where a client's requests go, before they go. */
-export function watch(
+async function collectAnswer(body: unknown): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > maxAnswerBytes) {
+      throw Object.assign(new Error('The answer is too long.'), { code: 'ANSWER_TOO_LONG' });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** What the clients of KMS and of STS have in common. */
+interface Client {
+  readonly config: {
+    readonly region: () => Promise<string>;
+    readonly credentials: () => Promise<unknown>;
+    readonly serviceConfiguredEndpoint?: (() => Promise<string | undefined>) | undefined;
+  };
+}
+
+/**
+ * Finds out where a client's requests go, before there is one.
+ *
+ * @returns its Region
+ * @throws KmsPocError Usage, for a profile or Region that is not there
+ */
+export async function prepareClient(
   service: 'kms' | 'sts',
-  stack: KMSClient['middlewareStack'],
-  { events }: KmsOptions,
-): void {
-  stack.add(
-    (next) => (args) => {
-      events.request(service, (args.request as { hostname: string }).hostname);
-      return next(args);
-    },
-    { step: 'finalizeRequest', name: 'announceHost' },
-  );
+  client: Client,
+  { region, profile, endpoint, events }: KmsOptions,
+): Promise<string> {
+  if (profile !== undefined) await checkProfile(profile);
+  const found = await client.config.region().catch((error: unknown) => {
+    throw missingRegion(region, error);
+  });
+  const url = endpoint ?? (await client.config.serviceConfiguredEndpoint?.());
+  if (url !== undefined && URL.canParse(url)) events.endpoint(service, new URL(url).hostname);
+  return found;
 }
 
 /** For each call, all its attempts included. */
@@ -85,26 +106,22 @@ export interface KeyAndContext {
 
 /** @throws KmsPocError Usage, for a profile or Region that is not there */
 export async function openConnection(options: KmsOptions): Promise<KmsConnection> {
-  if (options.profile !== undefined) await checkProfile(options.profile);
   const client = new KMSClient(clientConfig(options));
-  watch('kms', client.middlewareStack, options);
-  const region = await client.config.region().catch((error: unknown) => {
-    throw missingRegion(options.region, error);
-  });
+  const region = await prepareClient('kms', client, options);
   return {
     client,
     region,
     send: async (operation, { KeyId: keyId, EncryptionContext: context }, request, newKeyId) => {
       const call: KmsCall = { operation, keyId, newKeyId, region, user: context?.user };
-      await client.config.credentials().catch((error: unknown) => {
-        throw mapCredentialsError(error, call);
+      await findCredentials(client, options, operation);
+      return options.patience.ask(`AWS KMS in ${region}`, async () => {
+        try {
+          const answer = await request(callOptions());
+          return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
+        } catch (error) {
+          throw mapKmsError(error, call);
+        }
       });
-      try {
-        const answer = await request(callOptions());
-        return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
-      } catch (error) {
-        throw mapKmsError(error, call);
-      }
     },
   };
 }
@@ -113,7 +130,7 @@ export async function openConnection(options: KmsOptions): Promise<KmsConnection
  * The SDK would search on (environment, instance role …) when the profile that was asked for is
  * not there, and then fail with a word on credentials, or find another identity.
  */
-export async function checkProfile(profile: string): Promise<void> {
+async function checkProfile(profile: string): Promise<void> {
   const { configFile, credentialsFile } = await loadSharedConfigFiles();
   if (configFile[profile] === undefined && credentialsFile[profile] === undefined) {
     throw usageError(
@@ -137,7 +154,7 @@ export function checkKey(keyId: string, keyArn: string | undefined): string {
 
 export const noSense = (what: string): KmsPocError =>
   new KmsPocError(
-    'Unexpected',
+    'Unavailable',
     `AWS KMS returned ${what}.`,
     'Something other than KMS may have answered: check AWS_ENDPOINT_URL.',
   );

@@ -241,9 +241,13 @@ function mapByName(error: Error, call: KmsCall, among: readonly Row[]): KmsPocEr
   return undefined;
 }
 
-/** @returns a KmsPocError; an error that is none of KMS or of the way to it as it was */
-export function mapKmsError(error: unknown, call: KmsCall): unknown {
-  if (!(error instanceof Error) || error instanceof KmsPocError) return error;
+/**
+ * What is not the service's own word on this ciphertext is trouble on the way to it, whatever came
+ * back: a TLS alert, the banner of another protocol, an answer that breaks off.
+ */
+export function mapKmsError(error: unknown, call: KmsCall): KmsPocError {
+  if (error instanceof KmsPocError) return error;
+  if (!(error instanceof Error)) return noAnswer('Error', call, error);
   const known = mapByName(error, call, rows);
   if (known !== undefined) return known;
   const tlsName = namesOf(error).find(isTlsError);
@@ -273,25 +277,39 @@ export function mapKmsError(error: unknown, call: KmsCall): unknown {
       { cause: error },
     );
   }
-  return error;
+  return noAnswer(namesOf(error)[0] ?? 'Error', call, error);
 }
+
+const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocError =>
+  new KmsPocError(
+    'Unavailable',
+    `AWS KMS in ${region} could not be asked (${name}).`,
+    'Something other than KMS may have answered: check the network and AWS_ENDPOINT_URL, then try again.',
+    { cause },
+  );
 
 /**
  * For whatever the search for credentials throws: it reads files, runs programs and asks other
  * services, so nearly every kind of error can come from it.
+ *
+ * @param explanation what to say of one that has no name of its own
  */
-export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
-  if (!(error instanceof Error) || error instanceof KmsPocError) return error;
+export function mapCredentialsError(
+  error: Error,
+  operation: KmsCall['operation'],
+  { message, hint }: { readonly message: string; readonly hint?: string },
+): KmsPocError {
+  const call: KmsCall = { operation, keyId: '', region: '', user: undefined };
   const aboutCredentials = rows.filter(({ code }) => code === 'Credentials');
-  const known = mapByName(error, call, aboutCredentials);
   return (
-    known ??
+    mapByName(error, call, aboutCredentials) ??
     new KmsPocError(
       'Credentials',
-      `Could not load AWS credentials (${namesOf(error)[0] ?? 'Error'}).`,
-      call.operation === 're-encrypt'
-        ? 'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.'
-        : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.',
+      `${message} (${namesOf(error)[0] ?? 'Error'}).`,
+      hint ??
+        (operation === 're-encrypt'
+          ? 'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.'
+          : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.'),
       { cause: error },
     )
   );
@@ -301,10 +319,10 @@ export function mapCredentialsError(error: unknown, call: KmsCall): unknown {
  * For the question to AWS STS whose the credentials are. What is wrong with them is said as KMS
  * would say it; that STS itself can't be had matters to nothing but that question.
  */
-export function mapIdentityError(error: unknown, region: string): unknown {
+export function mapIdentityError(error: unknown, region: string): KmsPocError {
   const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
   const mapped = mapKmsError(error, call);
-  if (!(mapped instanceof KmsPocError) || mapped.code === 'Credentials') return mapped;
+  if (mapped.code === 'Credentials') return mapped;
   return new KmsPocError(
     mapped.code,
     `AWS STS in ${region} could not identify these credentials (${namesOf(error as SdkError)[0] ?? 'Error'}).`,

@@ -1,10 +1,11 @@
 /** Whose the credentials are, as AWS STS says. */
-import type { KMSClient } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
 import { KmsPocError } from '../errors.ts';
-import { callOptions, checkProfile, clientConfig, type KmsOptions, watch } from './connection.ts';
-import { mapCredentialsError, mapIdentityError, missingRegion } from './errors.ts';
+import { callOptions, clientConfig, prepareClient } from './connection.ts';
+import type { KmsOptions } from './options.ts';
+import { findCredentials } from './credentials.ts';
+import { mapIdentityError } from './errors.ts';
 
 /**
  * @returns the ARN of a user or role. The call needs no permission.
@@ -12,27 +13,18 @@ import { mapCredentialsError, mapIdentityError, missingRegion } from './errors.t
  *   another code: STS did not say
  */
 export async function askIdentity(options: KmsOptions): Promise<string> {
-  if (options.profile !== undefined) await checkProfile(options.profile);
   const client = new STSClient(clientConfig(options));
-  // The two clients differ in the types of their operations only, and nothing looks at these.
-  watch('sts', client.middlewareStack as unknown as KMSClient['middlewareStack'], options);
-  const region = await client.config.region().catch((error: unknown) => {
-    throw missingRegion(options.region, error);
-  });
-  await client.config.credentials().catch((error: unknown) => {
-    const call = { operation: 'look up', keyId: '', region, user: undefined } as const;
-    throw mapCredentialsError(error, call);
-  });
+  const region = await prepareClient('sts', client, options);
+  await findCredentials(client, options, 'look up');
   try {
     const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}), callOptions());
-    if (arn === undefined)
-      throw new KmsPocError(
-        'Unexpected',
-        'AWS STS returned no identity.',
-        'Something other than STS may have answered: check AWS_ENDPOINT_URL.',
-      );
-    return arn;
+    if (arn !== undefined) return arn;
   } catch (error) {
     throw mapIdentityError(error, region);
   }
+  throw new KmsPocError(
+    'Unexpected',
+    'AWS STS returned no identity.',
+    'Something other than STS may have answered: check AWS_ENDPOINT_URL.',
+  );
 }

@@ -1,7 +1,8 @@
 /** What AWS KMS says about a key itself, for `kms-doctor`. */
 import { DescribeKeyCommand, type KeyMetadata } from '@aws-sdk/client-kms';
 
-import { type KmsOptions, openConnection } from './connection.ts';
+import { openConnection } from './connection.ts';
+import type { KmsOptions } from './options.ts';
 
 export interface KeyState {
   readonly keyArn: string;

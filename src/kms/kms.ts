@@ -11,13 +11,8 @@ import {
 } from '@aws-sdk/client-kms';
 
 import { isKeyArn } from '../formats/kms-arn.ts';
-import {
-  checkKey,
-  type KeyAndContext,
-  type KmsOptions,
-  noSense,
-  openConnection,
-} from './connection.ts';
+import { checkKey, type KeyAndContext, noSense, openConnection } from './connection.ts';
+import type { KmsOptions } from './options.ts';
 
 export interface Kms {
   /** Where it is. */

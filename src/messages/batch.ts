@@ -62,8 +62,8 @@ export interface Batch {
 /**
  * @param keys each of them can open the messages; loaded when there is the first one
  */
-export function encryptBatch(options: BatchOptions, keys: EncryptionKeys): Batch {
-  const encrypt = wholeEncrypter(keys, options.limits);
+export function encryptBatch(options: BatchOptions, keys: EncryptionKeys, sign: boolean): Batch {
+  const encrypt = wholeEncrypter(keys, sign, options.limits);
   return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, async (object) => {
     const user = userOf(object, options);
     const { field, plaintext } = plaintextOf(object);
@@ -78,8 +78,9 @@ export function decryptBatch(
   options: BatchOptions,
   keys: readonly KeyReference[],
   sources: KeySources,
+  requireSigned: boolean,
 ): Batch {
-  const decrypt = wholeDecrypter(keys, sources, options.limits);
+  const decrypt = wholeDecrypter(keys, sources, requireSigned, options.limits);
   return runBatch(options, { maxLineBytes: maxCiphertextLineBytes }, async (object) => {
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
@@ -118,13 +119,11 @@ export function reencryptBatch(
   });
 }
 
-function wholeWays(
-  { oldKeys, newKeys, encryptionKeys, decryptor }: Move,
-  limits?: DataKeyLimits,
-): Ways<{ ciphertext: ByteStream }> {
-  const open = wholeDecrypter(oldKeys, decryptor, limits);
-  const encrypt = wholeEncrypter(encryptionKeys, limits);
-  const reopen = wholeDecrypter([...newKeys, ...oldKeys], decryptor, limits);
+function wholeWays(move: Move, limits?: DataKeyLimits): Ways<{ ciphertext: ByteStream }> {
+  const { oldKeys, newKeys, encryptionKeys, sign, requireSigned, decryptor } = move;
+  const open = wholeDecrypter(oldKeys, decryptor, requireSigned, limits);
+  const encrypt = wholeEncrypter(encryptionKeys, sign, limits);
+  const reopen = wholeDecrypter([...newKeys, ...oldKeys], decryptor, requireSigned, limits);
   const collected = async (stream: ByteStream): Promise<Buffer> =>
     asBuffer(await collectAll(stream));
   return {

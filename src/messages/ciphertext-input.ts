@@ -86,7 +86,7 @@ function isText(start: Uint8Array): boolean {
   try {
     // As a stream: its last character may be cut.
     const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
-    return !/[\0-\x08\x0e-\x1f\x7f]/.test(text);
+    return !/[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(text);
   } catch {
     return false;
   }

@@ -12,6 +12,8 @@ interface DecryptRequest {
   /** The keys that may be used, and no others, in the order to try them. */
   readonly keys: readonly KeyReference[];
   readonly sources: KeySources;
+  /** Whether an unsigned Encryption SDK message is refused. */
+  readonly requireSigned: boolean;
   /** Whether nobody sees any of the plaintext before all of it is there. */
   readonly outputHeldUntilEnd: boolean;
 }
@@ -36,7 +38,7 @@ export const decrypt = async (request: DecryptRequest, input: ByteStream): Promi
 
 /** @throws KmsPocError */
 export async function decryptFound(
-  { user, keys, sources, outputHeldUntilEnd }: DecryptRequest,
+  { user, keys, sources, requireSigned, outputHeldUntilEnd }: DecryptRequest,
   { format, ciphertext }: FoundCiphertext,
 ): Promise<Decrypted> {
   if (format === 'kms') {
@@ -51,6 +53,7 @@ export async function decryptFound(
       keys: keys.map((key) => unwrappingKey(key, sources)),
       user,
       ciphertext,
+      requireSigned,
       outputHeldUntilEnd,
       onOpened: ({ key, isFirst, failures }) => {
         openedWith = key.name;

@@ -14,33 +14,40 @@ export interface Encrypted {
   readonly format: CiphertextFormat;
   /** Its ARN, or a local key's name. */
   readonly key: string;
+  /** All that can open it, in the order of its header: `key` is the first. */
+  readonly keys: readonly string[];
 }
 
 /**
- * One message of a size that KMS takes, and that no other key need open, goes to KMS itself: any
- * AWS tool can then read it. All else becomes an AWS Encryption SDK message.
+ * One message of a size that KMS takes, that no other key need open and that is not signed, goes to
+ * KMS itself: any AWS tool can then read it. All else becomes an AWS Encryption SDK message.
  *
  * @param user becomes the encryption context `{ user }`
  * @param keys each of them can open the message: a key that can't be had now is an error, never a
  *   message with fewer keys
+ * @param sign whether to sign it: KMS signs nothing that it encrypts itself
  * @throws KmsPocError
  */
 export async function encrypt(
   user: string,
   keys: EncryptionKeys,
   plaintext: ByteStream,
+  sign: boolean,
 ): Promise<Encrypted> {
   const [key, ...backupKeys] = keys;
-  if (key.kind !== 'aws' || backupKeys.length > 0) return encryptEnvelope(user, keys, plaintext);
+  if (key.kind !== 'aws' || backupKeys.length > 0 || sign) {
+    return encryptEnvelope(user, keys, plaintext, sign);
+  }
   const { start, whole } = await peek(plaintext, maxKmsPlaintextBytes + 1);
   if (start.length === 0 || start.length > maxKmsPlaintextBytes) {
-    return encryptEnvelope(user, keys, whole);
+    return encryptEnvelope(user, keys, whole, sign);
   }
   const { ciphertextBase64, keyArn } = await key.kms.encrypt(key.keyId, user, start);
   return {
     ciphertext: streamOf(Buffer.from(ciphertextBase64, 'base64')),
     format: 'kms',
     key: keyArn,
+    keys: [keyArn],
   };
 }
 
@@ -48,13 +55,15 @@ async function encryptEnvelope(
   user: string,
   keys: EncryptionKeys,
   plaintext: ByteStream,
+  sign: boolean,
 ): Promise<Encrypted> {
   const { encryptionMaterials, encryptMessage } = await import('../envelope/encrypt.ts');
   const wrappingKeys = await loadWrappingKeys(keys);
   const materialsManager = encryptionMaterials(wrappingKeys);
   return {
-    ciphertext: encryptMessage({ materialsManager, user, plaintext }),
+    ciphertext: encryptMessage({ materialsManager, user, plaintext, sign }),
     format: 'aws-encryption-sdk',
     key: wrappingKeys[0].name,
+    keys: wrappingKeys.map(({ name }) => name),
   };
 }

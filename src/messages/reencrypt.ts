@@ -23,6 +23,10 @@ export interface Move {
   readonly newKeys: readonly [KeyReference, ...KeyReference[]];
   /** The same, opened with the encryptor's credentials. */
   readonly encryptionKeys: EncryptionKeys;
+  /** Whether to sign the new message: then KMS can't move it itself. */
+  readonly sign: boolean;
+  /** Whether an old Encryption SDK message without a signature is refused. */
+  readonly requireSigned: boolean;
   /** With the decryptor's credentials. */
   readonly decryptor: KeySources;
   /** With those of the AWS SDK's own chain, which move a message within KMS. */
@@ -58,14 +62,19 @@ interface Proof {
  * @param outputHeldUntilEnd whether nobody uses any of the new ciphertext before all of it is there
  */
 export function streamedWays(move: Move, outputHeldUntilEnd: boolean): Ways<Encrypted> {
-  const { oldKeys, newKeys, encryptionKeys, decryptor: sources } = move;
+  const { oldKeys, newKeys, encryptionKeys, sign, requireSigned, decryptor: sources } = move;
+  const opening = { sources, requireSigned };
   return {
     open: async (user, found) =>
-      (await decryptFound({ user, keys: oldKeys, sources, outputHeldUntilEnd }, found)).plaintext,
-    encrypt: (user, plaintext) => encrypt(user, encryptionKeys, plaintext),
+      (await decryptFound({ ...opening, user, keys: oldKeys, outputHeldUntilEnd }, found))
+        .plaintext,
+    encrypt: (user, plaintext) => encrypt(user, encryptionKeys, plaintext, sign),
     reopen: async (user, written) => {
       const keys = [...newKeys, ...oldKeys];
-      const decrypted = await decrypt({ user, keys, sources, outputHeldUntilEnd: true }, written);
+      const decrypted = await decrypt(
+        { ...opening, user, keys, outputHeldUntilEnd: true },
+        written,
+      );
       return decrypted.plaintext;
     },
   };
@@ -100,18 +109,18 @@ export async function reencrypt<Result extends New>(
 
 /**
  * Moves a KMS blob within KMS, so that no plaintext leaves it, where the new key is one of KMS
- * alone and in the Region of the old one. Else opens it.
+ * alone, in the Region of the old one, and nothing is to be signed. Else opens it.
  *
  * @throws KmsPocError
  */
 function moveOrOpenBlob(
-  { oldKeys, newKeys, decryptor, mover }: Move,
+  { oldKeys, newKeys, sign, decryptor, mover }: Move,
   user: string,
   blob: Buffer,
 ): Promise<{ readonly moved: Encrypted & Proof } | { readonly plaintext: ByteStream }> {
   const [newKey, ...others] = newKeys;
   return tryKmsKeys(oldKeys, async (oldKey) => {
-    if (newKey.kind === 'aws' && others.length === 0) {
+    if (newKey.kind === 'aws' && others.length === 0 && !sign) {
       const { keyId, kms } = await openAwsKey(oldKey, mover);
       const to = await openAwsKey(newKey, mover);
       if (kms.region === to.kms.region) {
@@ -121,6 +130,7 @@ function moveOrOpenBlob(
             ciphertext: streamOf(Buffer.from(moved.ciphertextBase64, 'base64')),
             format: 'kms',
             key: moved.keyArn,
+            keys: [moved.keyArn],
             // KMS opens it with the new key, for the user, and encrypts it there once more: the
             // proof that it can give without giving the plaintext.
             prove: async (written) => {

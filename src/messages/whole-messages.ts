@@ -11,7 +11,7 @@ import {
 import { decryptMessage } from '../envelope/decrypt.ts';
 import { encryptionMaterials } from '../envelope/encrypt.ts';
 import { parseHeader } from '../envelope/header.ts';
-import { requireUser } from '../envelope/requirements.ts';
+import { requireReadable } from '../envelope/requirements.ts';
 import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
 import { formatOf } from '../formats/ciphertext-format.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
@@ -26,9 +26,13 @@ type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
 type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
 
 /** @param keys each of them can open the messages; loaded when there is the first one */
-export function wholeEncrypter(keys: EncryptionKeys, limits = dataKeyLimits): EncryptWhole {
+export function wholeEncrypter(
+  keys: EncryptionKeys,
+  sign: boolean,
+  limits = dataKeyLimits,
+): EncryptWhole {
   const dataKeys = once(async () =>
-    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
+    cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), sign, limits),
   );
   return async (user, plaintext) => {
     const dataKeyFor = await dataKeys();
@@ -40,6 +44,7 @@ export function wholeEncrypter(keys: EncryptionKeys, limits = dataKeyLimits): En
 export function wholeDecrypter(
   keys: readonly KeyReference[],
   sources: KeySources,
+  requireSigned: boolean,
   limits: DataKeyLimits = dataKeyLimits,
 ): DecryptWhole {
   // Opened once for all: a key's file need not be read, nor its passphrase asked, again.
@@ -56,16 +61,17 @@ export function wholeDecrypter(
     }
     const header = parseHeader(ciphertext);
     if (header !== undefined && isPlainFramed(header)) {
-      requireUser(header.encryptionContext, user);
+      requireReadable(header, user, requireSigned);
       const plaintext = decryptWhole(header, await materialsFor(header), ciphertext);
       if (plaintext !== undefined) return plaintext;
     }
-    // Signed, of another layout, or not sound: then this says what it is.
+    // Of another layout, or not sound: then this says what it is.
     return collectAll(
       decryptMessage({
         keys: unwrappingKeys,
         user,
         ciphertext: streamOf(ciphertext),
+        requireSigned,
         outputHeldUntilEnd: true,
         onOpened: ({ key, isFirst, failures }) => {
           if (!isFirst) otherKey(key.name, failures);

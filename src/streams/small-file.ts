@@ -1,7 +1,6 @@
 /** Files that are small by nature: keys, passphrases, settings. */
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-
-import { asBuffer, collectAll } from './byte-stream.ts';
+import { constants, type Stats } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 /**
  * More than any such file has. A path that names something else, an archive or /dev/zero, must not
@@ -9,30 +8,42 @@ import { asBuffer, collectAll } from './byte-stream.ts';
  */
 const maxBytes = 2 ** 16;
 
-/** @throws what Node throws when it can't be read, and EFBIG for what is no small file */
-export async function readSmallFile(path: string): Promise<Buffer> {
-  // One byte more tells that there is more.
-  const bytes = await collectAll(createReadStream(path, { end: maxBytes }));
-  return checkSize(asBuffer(bytes));
+export interface SmallFile {
+  readonly bytes: Buffer;
+  /** Of the open file itself: a path can mean another one by the next look. */
+  readonly stat: Stats;
 }
 
-/** @throws as `readSmallFile` */
-export function readSmallFileSync(path: string): Buffer {
-  const file = openSync(path, 'r');
+/**
+ * @param check looks at the open file before anything of it is read, and throws to refuse it
+ * @throws what Node throws when it can't be read, EFBIG for what is no small file, and what `check`
+ *   throws
+ */
+export async function readSmallFile(
+  path: string,
+  check?: (stat: Stats) => void,
+): Promise<SmallFile> {
+  // Without O_NONBLOCK, opening a FIFO waits for its writer: too long for one that is refused.
+  const flags = constants.O_RDONLY | (check === undefined ? 0 : constants.O_NONBLOCK);
+  const file = await open(path, flags);
   try {
-    const bytes = Buffer.alloc(maxBytes + 1);
-    let length = 0;
-    for (let read = 1; read > 0 && length <= maxBytes; length += read) {
-      read = readSync(file, bytes, length, bytes.length - length, null);
-    }
-    return checkSize(bytes.subarray(0, length));
+    const stat = await file.stat();
+    check?.(stat);
+    return { bytes: await readAll(file), stat };
   } finally {
-    closeSync(file);
+    await file.close();
   }
 }
 
-function checkSize(bytes: Buffer): Buffer {
-  if (bytes.length <= maxBytes) return bytes;
-  bytes.fill(0);
+async function readAll(file: Awaited<ReturnType<typeof open>>): Promise<Buffer> {
+  // One byte more tells that there is more.
+  const buffer = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  while (length < buffer.length) {
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+  }
+  buffer.fill(0);
   throw Object.assign(new Error('The file is too large.'), { code: 'EFBIG' });
 }

@@ -43,6 +43,8 @@ const nothing: Arguments = {
   batch: false,
   inspect: false,
   json: false,
+  sign: false,
+  requireSigned: false,
   region: undefined,
   profile: undefined,
   envFile: undefined,
@@ -60,6 +62,7 @@ describe('what is read', () => {
       ...[
         '--batch',
         '--json',
+        '--sign',
         '--region',
         'eu-central-1',
         '--profile',
@@ -80,15 +83,19 @@ describe('what is read', () => {
       batch: true,
       inspect: false,
       json: true,
+      sign: true,
+      requireSigned: false,
       region: 'eu-central-1',
       profile: 'p',
       envFile: 'e',
       quiet: true,
     };
     assert.deepEqual(await parsed(long), all);
-    assert.deepEqual(await parsed([...long, '--to-key', 'local'], 'kms-reencrypt'), {
+    const more = ['--to-key', 'local', '--require-signed'];
+    assert.deepEqual(await parsed([...long, ...more], 'kms-reencrypt'), {
       ...all,
       toKey: 'local',
+      requireSigned: true,
     });
     assert.deepEqual(await parsed(['-u', 'a', '-k', 'local', '-i', 'x', '-o', 'y', '-q']), {
       ...nothing,
@@ -197,8 +204,8 @@ describe('help and version', () => {
       assert.deepEqual(
         missing,
         {
-          'kms-encrypt': ['to-key', 'inspect'],
-          'kms-decrypt': ['to-key', 'binary'],
+          'kms-encrypt': ['to-key', 'inspect', 'require-signed'],
+          'kms-decrypt': ['to-key', 'binary', 'sign'],
           'kms-reencrypt': ['inspect'],
         }[command],
       );

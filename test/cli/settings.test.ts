@@ -3,17 +3,15 @@
  * was told is seen in the requests that it makes, at a proxy that answers in the place of KMS.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { parse } from 'dotenv';
 import type { Arguments } from '../../src/cli/arguments.ts';
-import {
-  checkUser,
-  loadSettings,
-  type Role,
-  type Settings,
-  titleOf,
-} from '../../src/cli/settings.ts';
+import { titleOf } from '../../src/cli/setting.ts';
+import { checkUser } from '../../src/cli/setting-values.ts';
+import { readSettingsFile } from '../../src/cli/settings-file.ts';
+import { loadSettings, type Role, type Settings, settingsOf } from '../../src/cli/settings.ts';
 import { KmsPocError } from '../../src/errors.ts';
 import { type Environment, type Finished, run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
@@ -35,6 +33,8 @@ const noArguments: Arguments = {
   batch: false,
   inspect: false,
   json: false,
+  sign: false,
+  requireSigned: false,
   region: undefined,
   profile: undefined,
   envFile: undefined,
@@ -56,7 +56,10 @@ interface Given {
 }
 
 function load({ args, environment = {}, file = {} }: Given): Settings {
-  return loadSettings({ ...noArguments, envFile: settingsFile(file), ...args }, environment);
+  const path = settingsFile(file);
+  const values = parse(readFileSync(path));
+  const settings = { path, values, isImplicit: false, stat: statSync(path) };
+  return settingsOf({ ...noArguments, ...args }, environment, settings);
 }
 
 function refusal(action: () => unknown): KmsPocError {
@@ -91,13 +94,13 @@ describe('an option, else the environment, else the settings file', () => {
     });
   }
 
-  test('each knows where it comes from', () => {
+  test('each knows where it comes from', async () => {
     const file = settingsFile({ KEY_ID: 'local' });
-    const settings = loadSettings(
+    const settings = await loadSettings(
       { ...noArguments, envFile: file, region: 'eu-central-1' },
       { AWS_PROFILE: 'p' },
     );
-    assert.deepEqual(settings.keyId?.origin, { file });
+    assert.deepEqual(settings.keyId?.origin, { file: settings.file });
     assert.equal(settings.profile?.origin, 'environment');
     assert.deepEqual(settings.region?.origin, { option: '--region' });
     const titles = [settings.keyId, settings.profile, settings.region].map((each) => titleOf(each));
@@ -241,12 +244,12 @@ describe('an endpoint', () => {
 });
 
 describe('the settings file', () => {
-  test('is .env, and need not be there', () => {
+  test('is .env, and need not be there', async () => {
     // The folder that the tests run in has none.
-    assert.equal(loadSettings(noArguments, {}).file, undefined);
+    assert.equal(await readSettingsFile(undefined), undefined);
   });
 
-  test('one that was named must be there, and be a file', () => {
+  test('one that was named must be there, and be a file', async () => {
     const folder = temporaryFolder();
     const loop = join(folder, 'loop');
     symlinkSync(loop, loop);
@@ -255,22 +258,12 @@ describe('the settings file', () => {
       [folder, 'it is a folder (EISDIR)'],
       [loop, 'too many symbolic links (ELOOP)'],
     ] as const) {
-      const error = refusal(() => load({ args: { envFile: path } }));
-      assert.equal(error.message, `Can't read the settings file ${path}: ${reason}.`);
-      assert.match(error.hint ?? '', /--env-file/);
+      await assert.rejects(readSettingsFile(path), {
+        ...{ code: 'Usage', status: 2 },
+        message: `Can't read the settings file ${path}: ${reason}.`,
+        hint: 'Check the path after --env-file.',
+      });
     }
-  });
-
-  test('whether others can read it', () => {
-    const file = settingsFile({ KEY_ID: 'local' });
-    const othersCanRead = (mode: number): boolean | undefined => {
-      chmodSync(file, mode);
-      return load({ args: { envFile: file } }).file?.othersCanRead;
-    };
-    assert.equal(othersCanRead(0o600), false);
-    assert.equal(othersCanRead(0o400), false);
-    assert.equal(othersCanRead(0o640), true);
-    assert.equal(othersCanRead(0o604), true);
   });
 
   test('is read as data: nothing in it is run or put in place of anything', () => {
@@ -426,7 +419,7 @@ describe('the commands', () => {
     assert.equal(byEnvironment.stderr, notice('AWS_ENDPOINT_URL'));
     const byFile = await encrypt(
       { ...chain, AWS_ENDPOINT_URL: undefined },
-      { file: { AWS_ENDPOINT_URL_KMS: proxy.endpoint } },
+      { args: ['--env-file', '.env'], file: { AWS_ENDPOINT_URL_KMS: proxy.endpoint } },
     );
     assert.equal(byFile.stderr, notice('AWS_ENDPOINT_URL_KMS in .env'));
 

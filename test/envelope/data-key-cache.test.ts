@@ -28,6 +28,7 @@ const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {
         return source.getEncryptionMaterials(request);
       },
     },
+    false,
     { ...dataKeyLimits, ...limits },
   );
   return { asked, dataKeyFor };
@@ -99,11 +100,16 @@ describe('data keys to encrypt with', () => {
   test('a failure is for those who asked, and not kept', async () => {
     const source = encryptionMaterials([wrappingKey]);
     let failures = 1;
-    const dataKeyFor = cachedDataKeys({
-      ...source,
-      getEncryptionMaterials: (request) =>
-        failures-- > 0 ? Promise.reject(new Error('gone')) : source.getEncryptionMaterials(request),
-    });
+    const dataKeyFor = cachedDataKeys(
+      {
+        ...source,
+        getEncryptionMaterials: (request) =>
+          failures-- > 0
+            ? Promise.reject(new Error('gone'))
+            : source.getEncryptionMaterials(request),
+      },
+      false,
+    );
     await assert.rejects(dataKeyFor('alice', 1), /gone/);
     assert.ok(await dataKeyFor('alice', 1));
   });

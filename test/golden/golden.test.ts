@@ -72,7 +72,7 @@ async function decryptHere({ user = '', keys }: Vector, ciphertext: Uint8Array):
   );
   try {
     const { plaintext } = await decrypt(
-      { user, keys: references, sources, outputHeldUntilEnd: false },
+      { user, keys: references, sources, requireSigned: false, outputHeldUntilEnd: false },
       inPieces(ciphertext),
     );
     return await outcomeOf(plaintext);

@@ -399,13 +399,15 @@ describe('files', () => {
     ]);
     assert.equal(
       report.row('files RSA key').detail,
-      'Other users can read or change open-private.pem (mode 0640).',
+      'Other users can read open-private.pem (mode 0640).',
     );
     assert.equal(report.row('files RSA key').error?.hint, 'Run: chmod 600 open-private.pem');
 
     for (const file of secrets) chmodSync(join(cwd, file), 0o600);
     chmodSync(pair.publicFile, 0o666);
-    assert.deepEqual((await doctor([], { cwd })).wrong, []);
+    const changeable = await doctor([], { cwd });
+    assert.deepEqual(changeable.wrong, ['files RSA public key: Usage']);
+    assert.match(changeable.row('files RSA public key').detail, /^Other users can change /);
   });
 
   test('a passphrase file that is not there', async () => {
@@ -808,6 +810,8 @@ describe('the table', () => {
       '',
       'Files',
       '  ok       RSA key                                 other-private.pem (mode 0600)',
+      '  advice   RSA public key                          backup-public.pem (mode 0644) is not pinned',
+      `                                                   hint: To notice another key in its place, name it rsa:backup-public.pem#${rsa.fingerprint}`,
       '',
       'Routes',
       `  ok       KEY_ID                                  rsa:other-private.pem opened it (${otherRsa.fingerprint}) (5 ms)`,
@@ -819,7 +823,7 @@ describe('the table', () => {
       '  wrong    old key 2                               There is no local key ./gone.key. (5 ms)',
       '                                                   hint: A message from another machine needs the key file from that machine: --key local:FILE.',
       '',
-      '11 checks, 2 wrong, 1 skipped.',
+      '12 checks, 2 wrong, 2 with advice, 1 skipped.',
       '',
     ]);
   });
@@ -864,7 +868,8 @@ describe('the table', () => {
              If there was one, restore
              it: its messages need it.
 
-5 checks, nothing is wrong.`
+5 checks, nothing is wrong, 2 with
+advice.`
         .split('\n')
         .slice(-9)
         .join('\n'),

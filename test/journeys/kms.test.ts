@@ -61,6 +61,7 @@ async function encrypted(
     user,
     [opened],
     inPieces(Buffer.from(plaintext), [1000]),
+    false,
   );
   return { ...rest, ciphertext: await collect(ciphertext) };
 }
@@ -79,6 +80,7 @@ async function decrypted(
       user,
       keys: keys.map((each) => parseKeyReference(each, '--key')),
       sources: { ...from, events: { ...noEvents, otherKey: (name) => otherKeys.push(name) } },
+      requireSigned: false,
       outputHeldUntilEnd: false,
     },
     inPieces(Buffer.from(input)),
@@ -131,7 +133,7 @@ describe("the article's pair, through pipes", () => {
   test('--json', async () => {
     const { stdout } = await runFor('kms-encrypt', 'alice', 'äöü\n', ['--json']);
     const { ciphertext, ...rest } = JSON.parse(stdout.toString()) as Record<string, string>;
-    assert.deepEqual(rest, { user: 'alice', key: key.keyArn, format: 'kms' });
+    assert.deepEqual(rest, { user: 'alice', key: key.keyArn, keys: [key.keyArn], format: 'kms' });
     assert.match(stdout.toString(), /^\{.*\}\n$/);
 
     const text = await runFor('kms-decrypt', 'alice', ciphertext ?? '', ['--json']);
@@ -251,7 +253,7 @@ describe('keys', () => {
         await errorOf(encrypted(secret, choices)),
         await errorOf(decrypted(ciphertext, choices)),
       ]) {
-        assert.deepEqual([error.code, error.status], ['Unexpected', 1]);
+        assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
         assert.equal(error.message, `AWS KMS returned the key ${wrong} instead of ${keyId}.`);
         assert.match(error.hint ?? '', /AWS_ENDPOINT_URL/);
       }

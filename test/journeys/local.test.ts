@@ -27,7 +27,12 @@ const key = { kind: 'local', file: undefined } as const;
 
 async function encrypted(plaintext: Uint8Array | string, user = 'alice'): Promise<Buffer> {
   const opened = await openEncryptionKey(key, sources);
-  const { ciphertext } = await encrypt(user, [opened], inPieces(Buffer.from(plaintext), [1000]));
+  const { ciphertext } = await encrypt(
+    user,
+    [opened],
+    inPieces(Buffer.from(plaintext), [1000]),
+    false,
+  );
   return collect(ciphertext);
 }
 
@@ -35,7 +40,7 @@ async function encrypted(plaintext: Uint8Array | string, user = 'alice'): Promis
 async function decrypted(input: Uint8Array | string, user = 'alice'): Promise<Outcome> {
   try {
     const { plaintext } = await decrypt(
-      { user, keys: [key], sources, outputHeldUntilEnd: false },
+      { user, keys: [key], sources, requireSigned: false, outputHeldUntilEnd: false },
       inPieces(Buffer.from(input)),
     );
     return await outcomeOf(plaintext);
@@ -97,7 +102,7 @@ describe("the article's pair, without an AWS account", () => {
       key: keyName,
       ...rest
     } = JSON.parse(json.toString()) as Record<string, string>;
-    assert.deepEqual(rest, { user: 'bob', format: 'aws-encryption-sdk' });
+    assert.deepEqual(rest, { user: 'bob', keys: [keyName], format: 'aws-encryption-sdk' });
     assert.match(keyName ?? '', /^local key [0-9a-f]{16}$/);
     assert.match(ciphertext ?? '', /^[A-Za-z0-9+/]+={0,2}$/);
     const opened = await runFor('kms-decrypt', 'bob', json, { home, args: ['--json'] });

@@ -143,7 +143,8 @@ describe('a KMS blob to a key of the same Region', () => {
     });
     assertQuiet(done);
     const { ciphertext, ...rest } = JSON.parse(done.stdout.toString()) as { ciphertext: string };
-    assert.deepEqual(rest, { user: 'alice', key: newKey.keyArn, format: 'kms' });
+    const { keyArn } = newKey;
+    assert.deepEqual(rest, { user: 'alice', key: keyArn, keys: [keyArn], format: 'kms' });
     assert.equal(await opened(ciphertext, newKey.keyArn), secret);
   });
 

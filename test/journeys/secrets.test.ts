@@ -35,7 +35,6 @@ before(async () => {
   const settings = [
     'KEY_ID=alias/theKey',
     'AWS_REGION=eu-central-1',
-    `AWS_ENDPOINT_URL=${proxy.endpoint}`,
     'ENCRYPTOR_AWS_ACCESS_KEY_ID=AKIAENCRYPTOR',
     `ENCRYPTOR_AWS_SECRET_ACCESS_KEY=${encryptor ?? ''}`,
     'DECRYPTOR_AWS_ACCESS_KEY_ID=AKIADECRYPTOR',
@@ -48,13 +47,16 @@ after(async () => {
   await moto.stop();
 });
 
-const surroundings = { home, cwd, env: { DEBUG: 'kms-poc', TMPDIR: tmp } };
+const surroundings = () => ({
+  ...{ home, cwd },
+  env: { DEBUG: 'kms-poc', TMPDIR: tmp, AWS_ENDPOINT_URL: proxy.endpoint },
+});
 const runFor = async (
   command: 'kms-encrypt' | 'kms-decrypt',
   args: string[],
   stdin: string | Uint8Array,
 ): Promise<Finished> => {
-  const finished = await run(command, args, { ...surroundings, stdin });
+  const finished = await run(command, args, { ...surroundings(), stdin });
   assertNoSecret(finished.stderr, `standard error of ${command} ${args.join(' ')}`);
   return finished;
 };
@@ -130,7 +132,7 @@ test('in what is said and written, whether all goes well or not', async () => {
 
 test('typed with --hide', async () => {
   for (const args of [alice, [...alice, '-k', 'local']]) {
-    const terminal = startOnTerminal('kms-encrypt', [...args, '--hide'], surroundings);
+    const terminal = startOnTerminal('kms-encrypt', [...args, '--hide'], surroundings());
     await terminal.waitFor('message to encrypt: ');
     terminal.write(`${plaintext}\r`);
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });

@@ -5,6 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.ts';
+import type { RsaKeyReference } from '../../src/keys/key-reference.ts';
 import { readRsaKey, readRsaPublicKey } from '../../src/keys/rsa-key.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { failureOf } from '../support/failure.ts';
@@ -37,6 +38,8 @@ before(async () => {
   ciphertext = encrypted.stdout;
 });
 
+const rsa = (file: string): RsaKeyReference => ({ kind: 'rsa', file, fingerprint: undefined });
+
 const noPassphrase = (): Promise<Uint8Array> => assert.fail('a passphrase was asked for');
 const thePassphrase = (): Promise<Uint8Array> => Promise.resolve(Buffer.from(passphrase));
 
@@ -46,11 +49,8 @@ describe('forms of a key file', () => {
       const file = join(folder, `public-${type}.pem`);
       writeFileSync(file, pair.publicKey.export({ type, format: 'pem' }));
       for (const read of [readRsaPublicKey, readRsaKey]) {
-        const { key, fingerprint, othersCanRead } = await read(file, noPassphrase);
-        assert.deepEqual(
-          [key.type, fingerprint, othersCanRead],
-          ['public', pair.fingerprint, false],
-        );
+        const { key, fingerprint, isSecret } = await read(rsa(file), noPassphrase);
+        assert.deepEqual([key.type, fingerprint, isSecret], ['public', pair.fingerprint, false]);
       }
     }
   });
@@ -61,9 +61,9 @@ describe('forms of a key file', () => {
         const file = join(folder, `private-${type}.pem`);
         writePrivate(file, pair.privateKey.export({ type, format: 'pem', ...options }));
         const ask = 'cipher' in options ? thePassphrase : noPassphrase;
-        const { key, fingerprint } = await readRsaKey(file, ask);
+        const { key, fingerprint } = await readRsaKey(rsa(file), ask);
         assert.deepEqual([key.type, fingerprint], ['private', pair.fingerprint]);
-        const half = await readRsaPublicKey(file, ask);
+        const half = await readRsaPublicKey(rsa(file), ask);
         assert.deepEqual([half.key.type, half.fingerprint], ['public', pair.fingerprint]);
       }
     }
@@ -72,7 +72,7 @@ describe('forms of a key file', () => {
   test('the bytes of the passphrase are zeroed, whether it fits or not', async () => {
     for (const text of [passphrase, 'another']) {
       const given = Buffer.from(text);
-      const reading = readRsaKey(protectedFile, () => Promise.resolve(given));
+      const reading = readRsaKey(rsa(protectedFile), () => Promise.resolve(given));
       if (text === passphrase) await reading;
       else await assert.rejects(reading, { code: 'KeyUnusable' });
       assert.deepEqual(given, Buffer.alloc(given.length));
@@ -168,7 +168,7 @@ describe('which key opens a message', () => {
     chmodSync(pair.privateFile, 0o600);
     assert.equal(
       seen.stderr,
-      `kms-decrypt: other users can read the key ${pair.privateFile}. Run: chmod 600 ${pair.privateFile}\n`,
+      `kms-decrypt: other users can read ${pair.privateFile}. Run: chmod 600 ${pair.privateFile}\n`,
     );
     assert.deepEqual([seen.status, quiet.status, quiet.stderr], [0, 0, '']);
   });

@@ -24,6 +24,7 @@ import {
 } from '../support/fault-proxy.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
 import { noEvents } from '../support/key-sources.ts';
+import { createPatience } from '../../src/kms/patience.ts';
 
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' };
 const message = Buffer.from('this is a secret');
@@ -51,7 +52,15 @@ after(async () => {
 
 function connectTo(endpoint: string): Promise<Kms> {
   const region = 'eu-central-1';
-  return connectKms({ region, endpoint, credentials, profile: undefined, events: noEvents });
+  return connectKms({
+    region,
+    endpoint,
+    credentials,
+    profile: undefined,
+    environment: {},
+    events: noEvents,
+    patience: createPatience(),
+  });
 }
 
 async function errorOf(pending: Promise<unknown>): Promise<KmsPocError> {
@@ -328,7 +337,7 @@ describe('answers that make no sense', () => {
     test(`a success with ${name} in it`, async () => {
       proxy.fault(awsAnswer(answer));
       for (const error of [await encryptBy(proxy.endpoint), await decryptBy(proxy.endpoint)]) {
-        assert.deepEqual([error.code, error.status], ['Unexpected', 1]);
+        assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
         assert.match(error.message, says);
       }
     });
@@ -431,11 +440,17 @@ describe('the way to KMS', () => {
     }
   });
 
-  test('an error that has nothing to do with KMS stays what it is: a bug', () => {
-    const bug = new TypeError('bug');
+  test('whatever else is thrown on the way is no word on a message, and is not shown', () => {
     const call: KmsCall = { operation: 'look up', keyId: 'k', region: 'r', user: undefined };
-    assert.equal(mapKmsError(bug, call), bug);
-    assert.equal(mapKmsError('text', call), 'text');
+    for (const [thrown, name] of [
+      [Object.assign(new Error('secret'), { code: 'HPE_INVALID_CONTENT_LENGTH' }), 'HPE_\\w+'],
+      [new TypeError('secret'), 'TypeError'],
+      ['secret', 'Error'],
+    ] as const) {
+      const { code, message } = mapKmsError(thrown, call);
+      assert.equal(code, 'Unavailable');
+      assert.match(message, new RegExp(`^AWS KMS in r could not be asked \\(${name}\\)\\.$`));
+    }
   });
 });
 
@@ -530,7 +545,7 @@ describe('credentials, Region and profile, before any request', () => {
       name: 'no credentials',
       status: 4,
       code: 'Credentials',
-      says: /^Could not load AWS credentials \(CredentialsProviderError\)\.$/,
+      says: /^Could not load AWS credentials from the environment \(CredentialsProviderError\)\.$/,
       hint: /aws sso login.*\.env.*--key local/,
     },
     {
@@ -541,8 +556,8 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^Could not load AWS credentials \(CredentialsProviderError\)\.$/,
-      hint: /aws sso login/,
+      says: /^The credential_process of the AWS profile failing failed with status 1 \(CredentialsProviderError\)\.$/,
+      hint: /aws configure get credential_process --profile failing/,
     },
     {
       name: 'a profile of IAM Identity Center, not signed in',
@@ -555,8 +570,8 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^Could not load AWS credentials \((?:Credentials|Token)ProviderError\)\.$/,
-      hint: /aws sso login/,
+      says: /^The AWS profile work is not signed in, or its session has expired \((?:Credentials|Token)ProviderError\)\.$/,
+      hint: /aws sso login --profile work/,
     },
     {
       name: 'a web identity without its token file',
@@ -566,7 +581,7 @@ describe('credentials, Region and profile, before any request', () => {
       }),
       status: 4,
       code: 'Credentials',
-      says: /^Could not load AWS credentials \(\w+\)\.$/,
+      says: /^Could not load AWS credentials from the environment or a web identity token \(ENOENT\)\.$/,
       hint: /aws sso login/,
     },
     {

@@ -15,6 +15,7 @@ import {
 } from '../support/fault-proxy.ts';
 import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
 import { noEvents } from '../support/key-sources.ts';
+import { createPatience } from '../../src/kms/patience.ts';
 
 const message = Buffer.from('this is a secret');
 
@@ -42,7 +43,9 @@ const connectTo = (region: string, endpoint: string): Promise<Kms> =>
     endpoint,
     credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
     profile: undefined,
+    environment: {},
     events: noEvents,
+    patience: createPatience(),
   });
 
 /** KMS in eu-central-1, with eu-west-1 behind it, and a list of what was announced. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Events } from '../../src/events.ts';
 import type { KeySources } from '../../src/keys/key-sources.ts';
 import { connectKms, type Kms } from '../../src/kms/kms.ts';
+import { createPatience } from '../../src/kms/patience.ts';
 import { temporaryFolder } from './command.ts';
 import { refusingEndpoint } from './fault-proxy.ts';
 
@@ -10,10 +11,10 @@ const ignore = (): void => undefined;
 
 /** Nobody listens. */
 export const noEvents: Events = {
-  request: ignore,
+  endpoint: ignore,
   fallback: ignore,
   keyMade: ignore,
-  keyExposed: ignore,
+  keyFile: ignore,
   otherKey: ignore,
 };
 
@@ -33,7 +34,9 @@ export function testKeySources({
         profile: undefined,
         endpoint,
         credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
+        environment: {},
         events: noEvents,
+        patience: createPatience(),
       })),
     defaultLocalKeyFile: localKeyFile,
     readPassphrase: () => Promise.reject(new Error('no passphrase was expected')),

@@ -6,34 +6,37 @@ import type { ByteStream } from '../../streams/byte-stream.ts';
 import type { Arguments } from '../arguments.ts';
 import { prepareKeys, prepareMove } from '../keys.ts';
 import { checkBatchArguments, openBatch, type Streams } from '../payload/streams.ts';
-import { checkUser, type Settings } from '../settings.ts';
+import { checkUser } from '../setting-values.ts';
+import type { Settings } from '../settings.ts';
 import type { Notices } from '../terminal/notices.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
 import type { Command } from './command.ts';
 
 export const encryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', notices);
+  const { access, key, backupKeys, sources } = await prepareKeys(args, 'ENCRYPTOR', notices);
+  const sign = access.settings.sign();
   const streams = await openBatch(args);
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
-  const options = await optionsOf(args, settings, streams);
-  return runBatch(encryptBatch(options, keys), streams, notices);
+  const options = await optionsOf(args, access.settings, streams);
+  return runBatch(encryptBatch(options, keys, sign), streams, notices);
 };
 
 export const decryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { settings, allKeys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
+  const { access, allKeys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+  const requireSigned = access.settings.requireSigned();
   const streams = await openBatch(args);
-  const options = await optionsOf(args, settings, streams);
-  return runBatch(decryptBatch(options, allKeys, sources), streams, notices);
+  const options = await optionsOf(args, access.settings, streams);
+  return runBatch(decryptBatch(options, allKeys, sources, requireSigned), streams, notices);
 };
 
 export const reencryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { settings, openMove } = prepareMove(args, notices);
+  const { access, openMove } = await prepareMove(args, notices);
   const streams = await openBatch(args, { inPlace: true });
   const move = await openMove();
-  const options = await optionsOf(args, settings, streams);
+  const options = await optionsOf(args, access.settings, streams);
   const prove = streams.output.replacesFile;
   return runBatch(reencryptBatch({ ...options, prove }, move), streams, notices);
 };

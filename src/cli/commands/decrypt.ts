@@ -10,11 +10,15 @@ import { visibleText } from '../terminal/visible-text.ts';
 import type { Command } from './command.ts';
 
 export const decryptCommand: Command = async (args, notices) => {
-  const { settings, allKeys: keys, sources } = prepareKeys(args, 'DECRYPTOR', notices);
-  const { user, input, output } = await openMessage(args, settings);
+  const { access, allKeys: keys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+  const requireSigned = access.settings.requireSigned();
+  const { user, input, output } = await openMessage(args, access.settings);
   const ciphertext = await input.read(`Hello ${user}, please enter your message to decrypt: `);
   const outputHeldUntilEnd = args.json || output.isTerminal || output.isHeldUntilEnd;
-  const decrypted = await decrypt({ user, keys, sources, outputHeldUntilEnd }, ciphertext);
+  const decrypted = await decrypt(
+    { user, keys, sources, requireSigned, outputHeldUntilEnd },
+    ciphertext,
+  );
 
   if (args.json) {
     const plaintext = await collectWhole(decrypted.plaintext, 'for --json');

@@ -8,7 +8,7 @@ import type { ByteStream } from '../../streams/byte-stream.ts';
 import { readDoctorSettings } from '../doctor/settings.ts';
 import { createSubject } from '../doctor/subject.ts';
 import { createTable } from '../doctor/table.ts';
-import { useProfile } from '../key-sources.ts';
+import { createAccess } from '../key-sources.ts';
 import { standardOutput } from '../payload/output.ts';
 import { loadSettings } from '../settings.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
@@ -16,10 +16,9 @@ import { visibleJson } from '../terminal/visible-text.ts';
 import type { Command } from './command.ts';
 
 export const doctorCommand: Command = async (args, notices) => {
-  const settings = loadSettings(args, env);
-  useProfile(settings);
+  const settings = await loadSettings(args, env);
   const read = readDoctorSettings(args, settings, isInteractive());
-  const subject = createSubject(settings, read, notices);
+  const subject = createSubject(createAccess(settings, notices), read);
   let status: ExitStatus = exitStatus.ok;
   async function* checks(): AsyncGenerator<Check> {
     for await (const each of allChecks()) {

@@ -8,13 +8,14 @@ import { openMessage } from '../payload/streams.ts';
 import type { Command } from './command.ts';
 
 export const encryptCommand: Command = async (args, notices) => {
-  const { settings, key, backupKeys, sources } = prepareKeys(args, 'ENCRYPTOR', notices);
-  const { user, input, output } = await openMessage(args, settings, {
+  const { access, key, backupKeys, sources } = await prepareKeys(args, 'ENCRYPTOR', notices);
+  const sign = access.settings.sign();
+  const { user, input, output } = await openMessage(args, access.settings, {
     inWholeFrames: args.binary,
   });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const plaintext = await input.read(`Hello ${user}, please enter your message to encrypt: `);
-  await writeCiphertext(await encrypt(user, keys, plaintext), output, {
+  await writeCiphertext(await encrypt(user, keys, plaintext, sign), output, {
     user,
     as: args.binary ? 'bytes' : args.json ? 'json' : 'base64',
     label: 'Your encrypted message:\n',

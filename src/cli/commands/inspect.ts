@@ -27,6 +27,7 @@ function refuseOptions(args: Arguments): void {
     user: args.user,
     key: args.key,
     batch: args.batch || undefined,
+    'require-signed': args.requireSigned || undefined,
     region: args.region,
     profile: args.profile,
     'env-file': args.envFile,

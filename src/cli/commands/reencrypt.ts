@@ -8,8 +8,8 @@ import { openMessage } from '../payload/streams.ts';
 import type { Command } from './command.ts';
 
 export const reencryptCommand: Command = async (args, notices) => {
-  const { settings, openMove } = prepareMove(args, notices);
-  const { user, input, output } = await openMessage(args, settings, { inPlace: true });
+  const { access, openMove } = await prepareMove(args, notices);
+  const { user, input, output } = await openMessage(args, access.settings, { inPlace: true });
   const move = await openMove();
   const found = await findCiphertext(
     await input.read(`Hello ${user}, please enter your message to re-encrypt: `),

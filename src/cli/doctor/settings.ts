@@ -8,15 +8,9 @@ import { KmsPocError, usageError } from '../../errors.ts';
 import { type KeyReference, keyReferenceText } from '../../keys/key-reference.ts';
 import type { Arguments } from '../arguments.ts';
 import { checkFallback, noKeySet, parseBackupKeys, parseKey, parseList } from '../keys.ts';
-import {
-  checkUser,
-  isFromOption,
-  isRegion,
-  type Role,
-  type Setting,
-  type Settings,
-  titleOf,
-} from '../settings.ts';
+import { isFromOption, type Setting, titleOf } from '../setting.ts';
+import { checkUser, isRegion } from '../setting-values.ts';
+import type { Role, Settings } from '../settings.ts';
 
 export interface ReadSettings {
   readonly rows: readonly Row[];
@@ -25,6 +19,7 @@ export interface ReadSettings {
   readonly backupKeys: readonly NamedKey[];
   readonly oldKeys: readonly NamedKey[];
   readonly fallbackRegions: readonly string[];
+  readonly sign: boolean;
 }
 
 /** A name, and what there is to say; what that throws is wrong. */
@@ -95,6 +90,8 @@ export function readDoctorSettings(
       },
     ],
     ...row(settings.rsaPassphraseFile, ({ value }) => value),
+    ...row(settings.find('SIGN'), () => (settings.sign() ? 'yes' : 'no')),
+    ...row(settings.find('REQUIRE_SIGNED'), () => (settings.requireSigned() ? 'yes' : 'no')),
     ...awsRows(settings, usesAws),
   ];
   const keyName =
@@ -106,6 +103,7 @@ export function readDoctorSettings(
     backupKeys: named('backup key', backupKeys),
     oldKeys: named('old key', oldKeys),
     fallbackRegions: unlessWrong(readFallbackRegions) ?? [],
+    sign: unlessWrong(settings.sign) ?? false,
   };
 }
 
@@ -181,7 +179,7 @@ function describePair(role: Role, settings: Settings): Finding {
 
 function whereFrom({ origin }: Setting): string {
   if (origin === 'environment') return 'the environment';
-  return 'option' in origin ? origin.option : origin.file;
+  return 'option' in origin ? origin.option : origin.file.path;
 }
 
 const list = (references: readonly KeyReference[]): string =>

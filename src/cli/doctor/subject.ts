@@ -1,26 +1,27 @@
 /** From settings to what kms-doctor looks at, with the credentials to do so. */
-import type { Access, Subject } from '../../doctor/subject.ts';
-import type { Events } from '../../events.ts';
+import type { RoleAccess, Subject } from '../../doctor/subject.ts';
 import type { KeySources } from '../../keys/key-sources.ts';
 import { once } from '../../streams/once.ts';
-import { announce, createKeySources, defaultLocalKeyFile } from '../key-sources.ts';
-import { isFromOption, type Role, type Settings } from '../settings.ts';
+import { riskOf } from '../file-risks.ts';
+import { type Access, createKeySources, defaultLocalKeyFile, kmsOptions } from '../key-sources.ts';
+import { isFromOption } from '../setting.ts';
+import type { Role } from '../settings.ts';
 import { askOnce, readPassphrase } from '../terminal/ask-passphrase.ts';
-import type { Notices } from '../terminal/notices.ts';
 import type { ReadSettings } from './settings.ts';
 
 export function createSubject(
-  settings: Settings,
-  { user, key, backupKeys, oldKeys, fallbackRegions }: ReadSettings,
-  notices: Notices,
+  access: Access,
+  { user, key, backupKeys, oldKeys, fallbackRegions, sign }: ReadSettings,
 ): Subject {
+  const { settings } = access;
   const region = settings.region?.value;
   const arnRegion = key?.reference.kind === 'aws' ? key.reference.arnRegion : undefined;
   const shared: Shared = {
-    settings,
-    // That others can read a file is a row.
-    events: { ...announce(settings, notices), keyExposed: () => undefined },
-    readPassphrase: askOnce((file) => readPassphrase(file, settings.rsaPassphraseFile)),
+    // What is wrong with a file is a row.
+    ...{ ...access, events: { ...access.events, keyFile: () => undefined } },
+    readPassphrase: askOnce((file) =>
+      readPassphrase(file, settings.rsaPassphraseFile, shared.events),
+    ),
     homeRegion: arnRegion ?? region,
   };
   return {
@@ -29,51 +30,40 @@ export function createSubject(
     backupKeys,
     oldKeys,
     fallbackRegions,
+    sign,
     region,
     settingsFile: settings.file?.path,
     passphraseFile: settings.rsaPassphraseFile?.value,
+    riskOf,
     defaultLocalKeyFile: defaultLocalKeyFile(),
     readPassphrase: shared.readPassphrase,
     isKeyFromOption: isFromOption(settings.keyId),
-    encryptor: createAccess('ENCRYPTOR', shared),
-    decryptor: createAccess('DECRYPTOR', shared),
+    encryptor: createRoleAccess('ENCRYPTOR', shared),
+    decryptor: createRoleAccess('DECRYPTOR', shared),
   };
 }
 
 /** What both roles have in common. */
-interface Shared {
-  readonly settings: Settings;
-  readonly events: Events;
+interface Shared extends Access {
   readonly readPassphrase: KeySources['readPassphrase'];
   /** Where STS is asked: where KMS is. */
   readonly homeRegion: string | undefined;
 }
 
-function createAccess(
-  role: Role,
-  { settings, events, readPassphrase, homeRegion }: Shared,
-): Access {
-  const optionsFor = (service: 'kms' | 'sts', region: string | undefined) => ({
-    region,
-    profile: settings.profile?.value,
-    // One that is wrong throws: without it requests would go where nobody wanted them to.
-    endpoint: settings.endpoint(service)?.value,
-    credentials: settings.keyPair(role),
-    events,
-  });
+function createRoleAccess(role: Role, shared: Shared): RoleAccess {
+  const { readPassphrase, homeRegion } = shared;
   let keySources: KeySources | undefined;
   return {
     role: role === 'ENCRYPTOR' ? 'encryptor' : 'decryptor',
     // No Region stands in for another one: each is asked by itself.
-    keySources: () =>
-      (keySources ??= { ...createKeySources(settings, role, events, []), readPassphrase }),
+    keySources: () => (keySources ??= { ...createKeySources(shared, role, []), readPassphrase }),
     identity: async () => {
       const { askIdentity } = await import('../../kms/identity.ts');
-      return askIdentity(optionsFor('sts', homeRegion));
+      return askIdentity({ ...kmsOptions(shared, 'sts', role), region: homeRegion });
     },
     keyStates: once(async (region: string | undefined) => {
       const { connectKeyStates } = await import('../../kms/key-state.ts');
-      return connectKeyStates(optionsFor('kms', region));
+      return connectKeyStates({ ...kmsOptions(shared, 'kms', role), region });
     }),
   };
 }

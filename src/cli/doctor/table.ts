@@ -92,10 +92,11 @@ function rowsIn(text: string, column: number, width: number): string[] {
 function summarize(states: readonly Check['state'][]): string {
   const count = (state: Check['state']): number => states.filter((each) => each === state).length;
   const wrong = count('wrong');
-  const skippedChecks = count('skipped');
+  const advice = count('advice');
+  const skipped = count('skipped');
   return (
     `${states.length} checks, ${wrong === 0 ? 'nothing is wrong' : `${wrong} wrong`}` +
-    `${skippedChecks === 0 ? '' : `, ${skippedChecks} skipped`}.`
+    `${advice === 0 ? '' : `, ${advice} with advice`}${skipped === 0 ? '' : `, ${skipped} skipped`}.`
   );
 }
 

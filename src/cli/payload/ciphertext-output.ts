@@ -28,7 +28,7 @@ export function checkCiphertextOutput(args: Arguments, output: Output): void {
  * @param options.check as `Output.write` takes it
  */
 export async function writeCiphertext(
-  { ciphertext, key, format }: Encrypted,
+  { ciphertext, key, keys, format }: Encrypted,
   output: Output,
   options: {
     readonly user: string;
@@ -45,7 +45,7 @@ export async function writeCiphertext(
   const base64 = encodeBase64(ciphertext);
   if (as === 'json') {
     const text = Buffer.from(await collectWhole(base64, 'for --json')).toString('latin1');
-    await output.write(jsonLine({ user, ciphertext: text, key, format }), check);
+    await output.write(jsonLine({ user, ciphertext: text, key, keys, format }), check);
     return;
   }
   // Nothing is announced before there is something to show.

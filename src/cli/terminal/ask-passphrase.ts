@@ -1,10 +1,11 @@
 /** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
 import { reasonOf, usageError } from '../../errors.ts';
+import type { Events } from '../../events.ts';
 import { readSmallFile } from '../../streams/small-file.ts';
 import { once } from '../../streams/once.ts';
 import { readMessage } from './ask-message.ts';
 import { isInteractive } from './ask-user.ts';
-import type { Setting } from '../settings.ts';
+import type { Setting } from '../setting.ts';
 import { whileAsking } from './status-line.ts';
 import { visibleText } from './visible-text.ts';
 
@@ -16,12 +17,14 @@ import { visibleText } from './visible-text.ts';
 export async function readPassphrase(
   keyFile: string,
   passphraseFile: Setting | undefined,
+  events: Pick<Events, 'keyFile'>,
 ): Promise<Uint8Array> {
   if (passphraseFile !== undefined) {
     try {
-      const content = await readSmallFile(passphraseFile.value);
-      const end = content.findIndex((byte) => byte === 0x0a || byte === 0x0d);
-      return end === -1 ? content : content.subarray(0, end);
+      const { bytes, stat } = await readSmallFile(passphraseFile.value);
+      events.keyFile(passphraseFile.value, stat, true);
+      const end = bytes.findIndex((byte) => byte === 0x0a || byte === 0x0d);
+      return end === -1 ? bytes : bytes.subarray(0, end);
     } catch (cause) {
       throw usageError(
         `Can't read the passphrase file ${passphraseFile.value}: ${reasonOf(cause)}.`,

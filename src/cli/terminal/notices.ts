@@ -14,7 +14,7 @@ import { stderr } from 'node:process';
 import { KmsPocError } from '../../errors.ts';
 import type { CommandName } from '../arguments.ts';
 import { clearStatus } from './status-line.ts';
-import { visibleJson, visibleText } from './visible-text.ts';
+import { visibleJson, visibleLine, visibleText } from './visible-text.ts';
 
 export interface Notices {
   /** Something worth knowing; with --quiet it is not said. */
@@ -34,7 +34,7 @@ export function createNotices(command: CommandName, isQuiet: boolean): Notices {
   const warn = (text: string): void => {
     if (said.has(text)) return;
     said.add(text);
-    say(`${command}: ${visibleText(text)}`);
+    say(`${command}: ${visibleLine(text)}`);
   };
   return { warn, notice: isQuiet ? () => undefined : warn };
 }
@@ -50,20 +50,18 @@ export function showError(command: CommandName, error: KmsPocError, asJson: bool
     return;
   }
   const { message, hint } = error;
-  say(`${command}: ${visibleText(message)}`);
-  if (hint !== undefined) say(`hint: ${visibleText(hint)}`);
+  say(`${command}: ${visibleLine(message)}`);
+  if (hint !== undefined) say(`hint: ${visibleLine(hint)}`);
 }
 
 /**
- * For DEBUG=kms-poc. The text of an error is shown where it is ours, the system's or a service's:
- * others (a parser's, say) quote their input, which may be the message. A service that refuses a
- * signature quotes the whole request, session token included.
+ * For DEBUG=kms-poc. The text of an error is shown only where it is ours or the system's. Others
+ * quote their input: a parser the message, a service the request, session token included, and a
+ * program that gives credentials all that it printed.
  */
 export function showStack(error: unknown): void {
-  const isAboutCredentials = error instanceof KmsPocError && error.code === 'Credentials';
   for (let each = error; each instanceof Error; each = each.cause) {
-    const isService = '$metadata' in each && !isAboutCredentials;
-    const isTextSafe = each instanceof KmsPocError || isService || 'syscall' in each;
+    const isTextSafe = each instanceof KmsPocError || 'syscall' in each;
     const frames = (each.stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
     say(
       visibleText([isTextSafe ? `${each.name}: ${each.message}` : each.name, ...frames].join('\n')),

@@ -21,6 +21,10 @@ export function visibleText(text: string): string {
   });
 }
 
+/** The same on one line: a file's name or a service's text can't begin a line of its own. */
+export const visibleLine = (text: string): string =>
+  visibleText(text).replace(/[\n\t]/g, (character) => (character === '\n' ? '\\n' : '\\t'));
+
 /**
  * The same for JSON, which stays the same value: all that is unsafe can only stand in its texts,
  * where an escape means the character.

@@ -1,0 +1,45 @@
+/** One setting: its value, and where it was found. */
+import type { SettingsFile } from './settings-file.ts';
+
+/** The names that are read, from the environment and from the settings file. No others are. */
+export type SettingName =
+  | 'KEY_ID'
+  | 'BACKUP_KEYS'
+  | 'DECRYPT_KEYS'
+  | 'FALLBACK_REGIONS'
+  | 'RSA_PASSPHRASE_FILE'
+  | 'SIGN'
+  | 'REQUIRE_SIGNED'
+  | 'USERS'
+  | 'ENCRYPTOR_AWS_ACCESS_KEY_ID'
+  | 'ENCRYPTOR_AWS_SECRET_ACCESS_KEY'
+  | 'DECRYPTOR_AWS_ACCESS_KEY_ID'
+  | 'DECRYPTOR_AWS_SECRET_ACCESS_KEY'
+  | 'AWS_REGION'
+  | 'AWS_PROFILE'
+  | 'AWS_ENDPOINT_URL'
+  | 'AWS_ENDPOINT_URL_KMS'
+  | 'AWS_ENDPOINT_URL_STS';
+
+/** Where a setting was found. */
+type Origin = 'environment' | { readonly option: string } | { readonly file: SettingsFile };
+
+export interface Setting {
+  readonly name: SettingName | 'AWS_DEFAULT_REGION';
+  readonly value: string;
+  readonly origin: Origin;
+}
+
+/** Whether an option on the command line said so, in this very call. */
+export const isFromOption = (setting: Setting | undefined): boolean =>
+  typeof setting?.origin === 'object' && 'option' in setting.origin;
+
+/** Whether it comes from an `.env` that nobody named. */
+export const isFromImplicitFile = (setting: Setting | undefined): boolean =>
+  typeof setting?.origin === 'object' && 'file' in setting.origin && setting.origin.file.isImplicit;
+
+/** @returns what to call a setting in an error: `--key`, `KEY_ID` or `KEY_ID in .env` */
+export function titleOf({ name, origin }: Setting): string {
+  if (origin === 'environment') return name;
+  return 'option' in origin ? origin.option : `${name} in ${origin.file.path}`;
+}

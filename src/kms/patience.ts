@@ -1,0 +1,33 @@
+/** What has kept this run waiting in vain is not waited for again, whatever number of keys need it. */
+import { KmsPocError } from '../errors.ts';
+
+export interface Patience {
+  /**
+   * @param what such as a Region: where the call goes
+   * @throws what the call throws; without a call, what one threw that waited for the same in vain
+   */
+  ask<Answer>(what: string, call: () => Promise<Answer>): Promise<Answer>;
+}
+
+/** Less than the time-out of one attempt (connection.ts): what fails sooner can be asked again. */
+const longMs = 2500;
+
+/** One for a run. */
+export function createPatience(): Patience {
+  const silent = new Map<string, KmsPocError>();
+  return {
+    async ask(what, call) {
+      const error = silent.get(what);
+      if (error !== undefined) throw error;
+      const begin = performance.now();
+      try {
+        return await call();
+      } catch (error) {
+        if (error instanceof KmsPocError && performance.now() - begin > longMs) {
+          if (error.code === 'Unavailable' || error.code === 'Credentials') silent.set(what, error);
+        }
+        throw error;
+      }
+    },
+  };
+}
