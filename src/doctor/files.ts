@@ -1,4 +1,4 @@
-/** Can others read what only you should? */
+/** Checks that others can't read what only you should. */
 import { stat } from 'node:fs/promises';
 
 import { usageError } from '../errors.ts';
@@ -6,7 +6,7 @@ import type { KeyReference } from '../keys/key-reference.ts';
 import { type Check, check, ok } from './check.ts';
 import { allKeys, type Subject } from './subject.ts';
 
-/** Of a key that is not there the routes tell, or that can't be read. */
+/** Skips keys that are missing or unreadable: the routes report those. */
 export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   const { settingsFile, passphraseFile, defaultLocalKeyFile } = subject;
   const files = new Map<string, string>();
@@ -34,7 +34,7 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   }
 }
 
-/** @returns undefined for a key that is in no file, or in one that anybody may read */
+/** @returns undefined for a key that is not in a file, or whose file anyone may read */
 async function secretFileOf(
   reference: KeyReference,
   defaultLocalKeyFile: string,

@@ -1,18 +1,22 @@
 import { KmsPocError } from '../errors.ts';
 
-/** Waits for each Region that does not answer once, and not for every route through it. */
+/** Waits for an unresponsive Region once, rather than for every route through it. */
 export interface Patience {
   /**
-   * @param regions that the call goes to
-   * @throws what the call throws; without a call, what one threw that waited for one of them alone
+   * @param regions the Regions that the call goes to
+   * @throws what the call throws; or, without making the call, what an earlier call threw after
+   *   waiting for one of these Regions alone
    */
   ask<Answer>(regions: readonly string[], call: () => Promise<Answer>): Promise<Answer>;
 }
 
-/** Less than the time-out of one attempt (kms.ts): what fails sooner can be asked again. */
+/** Less than the timeout of one attempt (connection.ts): what fails sooner can be asked again. */
 const longMs = 2500;
 
-/** A Region that is out can cost each call 20 seconds (kms.ts), and there may be many routes. */
+/**
+ * A Region that is down can cost each call 20 seconds (connection.ts), and there may be many
+ * routes.
+ */
 export function createPatience(): Patience {
   const silent = new Map<string, KmsPocError>();
   return {

@@ -1,4 +1,4 @@
-/** What kms-doctor looks at: a set-up, as the command line's side has read it. */
+/** What kms-doctor checks: a setup, as read by src/cli. */
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { KeyStates } from '../kms/key-state.ts';
@@ -9,13 +9,13 @@ export interface NamedKey {
   readonly reference: KeyReference;
 }
 
-/** One of the two roles: its credentials, and what they open. */
+/** One of the two roles: its credentials, and what they give access to. */
 export interface Access {
   readonly role: 'encryptor' | 'decryptor';
   /**
-   * They go to the Region that they are asked for, and to no other in its place.
+   * Requests go to the Region that was asked for, never to a fallback Region.
    *
-   * @throws KmsPocError Usage, for settings that no command takes
+   * @throws KmsPocError Usage, for settings that every command rejects
    */
   readonly keySources: () => KeySources;
   /** @throws KmsPocError, see identity.ts */
@@ -25,21 +25,21 @@ export interface Access {
 }
 
 export interface Subject {
-  /** Whom the canaries are for. Undefined: the settings name nobody, which is a finding there. */
+  /** The user to encrypt canaries for. Undefined if the settings name nobody, which they report. */
   readonly user: string | undefined;
-  /** Undefined: none is set that can be used, which is a finding of the settings. */
+  /** Undefined if no usable key is set, which the settings report. */
   readonly key: NamedKey | undefined;
   readonly backupKeys: readonly NamedKey[];
   readonly oldKeys: readonly NamedKey[];
   readonly fallbackRegions: readonly string[];
-  /** Where KMS keys are that don't say it themselves. Undefined: as the AWS SDK finds it. */
+  /** The Region of KMS keys that don't name one themselves. Undefined: as the AWS SDK finds it. */
   readonly region: string | undefined;
   readonly settingsFile: string | undefined;
   readonly passphraseFile: string | undefined;
   readonly defaultLocalKeyFile: string;
-  /** As `KeySources` have it. */
+  /** See `KeySources`. */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
-  /** Whether the key was named for this run, by --key. */
+  /** Whether the key was given for this run, with --key. */
   readonly isKeyFromOption: boolean;
   readonly encryptor: Access;
   readonly decryptor: Access;

@@ -18,17 +18,17 @@ import { type Opened, unwrapDataKey } from './unwrap.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
 export interface DecryptMessageOptions {
-  /** The keys that may open the message, in the order in which they are tried. */
+  /** The keys that may open the message, in the order to try them. */
   keys: readonly UnwrappingKey[];
   /** The message must be for this user: its encryption context must be exactly `{ user }`. */
   user: string;
   ciphertext: AsyncIterable<Uint8Array>;
   /**
-   * True if the caller shows the output to nobody before the generator has ended without an error
+   * True if the caller shows the output to nobody until the generator has finished without an error
    * (a temporary file, renamed at the end). A signed message can then be of any size.
    */
   outputHeldUntilEnd: boolean;
-  /** Called once, when the header is genuine and before the first byte comes out. */
+  /** Called once, after the header is verified and before the first byte comes out. */
   onOpened?: (opened: Opened & { header: EnvelopeHeader }) => void;
 }
 
@@ -40,9 +40,9 @@ const { decryptStream } = buildDecrypt({
 /**
  * Decrypts one message.
  *
- * What comes out is verified, frame by frame; when something further on is cut or changed, the
- * frames before it are out by then and the generator throws. Of a message of one frame nothing
- * comes out before all of it is known to be good.
+ * Everything that comes out is verified, frame by frame. If something later on is truncated or
+ * changed, the frames before it are already out by the time the generator throws. A message with a
+ * single frame yields nothing until all of it has been verified.
  *
  * @returns the plaintext
  * @throws KmsPocError WrongUser, WrongKey, NotCiphertext, Unsupported, CannotDecrypt; Usage for a
@@ -54,8 +54,8 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
   try {
     const header = await readHeader(reader);
     requireReadable(header, user);
-    // Before the library starts: what a key's service says would be one of several errors that
-    // the library's streams emit then, in no sure order.
+    // This happens before the library starts: a key service's error would otherwise be one of
+    // several that the library's streams emit, in no particular order.
     const { materials, ...opened } = await unwrapDataKey(keys, header);
 
     const stream = decryptStream(onlyThese(materials, user), { maxBodySize: maxUnverifiedBytes });
@@ -63,11 +63,11 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
       stream.once('MessageHeader', resolve);
       stream.once('error', reject);
     });
-    // Nobody waits for it any more when the reader of the output has gone.
+    // Once the reader of the output has gone, nobody waits for this any more.
     headerVerified.catch(() => undefined);
     async function* headerThenBody(): AsyncGenerator<Buffer> {
       yield await reader.readExactly(header.headerLength);
-      // The lengths in the header mean nothing before.
+      // Until the header is verified, the lengths in it mean nothing.
       await headerVerified.catch((error: unknown) => {
         throw cannotDecrypt(error);
       });
@@ -82,7 +82,7 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
   }
 }
 
-/** Hands out the materials at hand, after a look at what the library read and will authenticate. */
+/** Hands out the given materials, after checking what the library read and will authenticate. */
 const onlyThese = (materials: NodeDecryptionMaterial, user: string): NodeMaterialsManager => ({
   getEncryptionMaterials: () => Promise.reject(new Error('these materials only decrypt')),
   decryptMaterials: ({ encryptionContext }) => {
@@ -91,7 +91,7 @@ const onlyThese = (materials: NodeDecryptionMaterial, user: string): NodeMateria
   },
 });
 
-/** A signature stands at the end, and nothing may be shown before it is verified. */
+/** The signature comes at the end, and nothing may be shown before it is verified. */
 async function* collectSigned(plaintext: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;

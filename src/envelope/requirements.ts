@@ -1,4 +1,4 @@
-/** What a message is refused for: one text for each reason. */
+/** The reasons to refuse a message, with one text for each. */
 import { KmsPocError } from '../errors.ts';
 import { isUserName } from '../formats/user-name.ts';
 import type { EnvelopeHeader } from './header.ts';
@@ -13,7 +13,7 @@ const requireCommitment = (header: EnvelopeHeader): void => {
   );
 };
 
-/** Frames that are longer than what may be held in memory. */
+/** Refuses frames that are longer than the memory limit. */
 const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   if (frameLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
@@ -23,7 +23,10 @@ const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   );
 };
 
-/** @throws KmsPocError Unsupported, for more without frames than what may be held in memory */
+/**
+ * @throws KmsPocError Unsupported, for a message without frames that is longer than the memory
+ *   limit
+ */
 export const requireBodyLength = ({ contentLength }: { contentLength: number }): void => {
   if (contentLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
@@ -34,8 +37,8 @@ export const requireBodyLength = ({ contentLength }: { contentLength: number }):
 };
 
 /**
- * The library takes any encryption context that the header holds: comparing it is our part. Its
- * own fields begin with `aws-crypto-`, a prefix that is reserved for it.
+ * Compares the user. The library accepts whatever encryption context the header contains, so
+ * checking it is up to us. The library's own fields begin with the reserved prefix `aws-crypto-`.
  *
  * @throws KmsPocError WrongUser
  */
@@ -63,7 +66,7 @@ export const requireUser = (
   }
   throw new KmsPocError(
     'WrongUser',
-    // A header may hold anything.
+    // A header can contain anything.
     isUserName(other)
       ? `This message is for ${other}, not for ${user}.`
       : `This message is not for ${user}.`,
@@ -84,7 +87,7 @@ const requireAnyUser = ({ encryptionContext }: EnvelopeHeader): void => {
 };
 
 /**
- * Of the header alone, before any key is asked for.
+ * Checks the header alone, before any key is asked for.
  *
  * @throws KmsPocError Unsupported, WrongUser
  */
@@ -95,9 +98,9 @@ export const requireReadable = (header: EnvelopeHeader, user: string): void => {
 };
 
 /**
- * What `decryptMessage` refuses a message for, whichever user and keys are given.
+ * Returns the reasons why `decryptMessage` refuses a message, whichever user and keys are given.
  *
- * @param plaintextBytes as its frames announce them
+ * @param plaintextBytes the length that its frames announce
  */
 export const refusalsOf = (header: EnvelopeHeader, plaintextBytes: number): KmsPocError[] => {
   const requirements = [

@@ -1,6 +1,6 @@
 /**
- * RSA keys in PEM files. The public half encrypts and needs nothing else; the private half can lie
- * offline, or in any key service that decrypts RSA-OAEP.
+ * RSA keys in PEM files. The public key encrypts and needs nothing else; the private key can be
+ * kept offline, or in any key service that decrypts RSA-OAEP.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
@@ -17,11 +17,11 @@ export interface RsaKey {
   readonly othersCanRead: boolean;
 }
 
-/** Below this, RSA is no longer taken to last: NIST SP 800-57 part 1, revision 5, table 2. */
+/** Shorter RSA keys are not expected to stay secure: NIST SP 800-57 part 1, revision 5, table 2. */
 const minModulusBits = 3072;
 
 /**
- * @returns the public key; of a private key file its public half
+ * @returns the public key, derived from the private key if the file holds that
  * @throws KmsPocError KeyNotFound, KeyUnusable
  */
 export async function readRsaPublicKey(
@@ -33,9 +33,9 @@ export async function readRsaPublicKey(
 }
 
 /**
- * @param readPassphrase asked only where the file has one
- * @returns the private key; of a file with none the public one, which tells whose messages it could
- *   open if its private half were there
+ * @param readPassphrase called only if the file has one
+ * @returns the private key; if the file has none, the public key, which tells which messages its
+ *   private key could open
  * @throws KmsPocError KeyNotFound, KeyUnusable
  */
 export async function readRsaKey(
@@ -55,7 +55,7 @@ export async function readRsaKey(
 }
 
 /**
- * Whether a file holds a private key, told without its passphrase.
+ * Whether a file holds a private key, without needing its passphrase.
  *
  * @throws KmsPocError KeyNotFound, KeyUnusable
  */
@@ -66,7 +66,7 @@ export async function holdsPrivateKey(file: string): Promise<boolean> {
   return found;
 }
 
-/** For a message that could be opened if only the private half were there. */
+/** For a message that the private key would open, if it were here. */
 export const privateKeyMissing = (file: string): KmsPocError =>
   new KmsPocError(
     'KeyUnusable',
@@ -99,7 +99,7 @@ async function parsePrivateKey(
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<KeyObject> {
   if (!hasPassphrase(pem)) return parse(file, () => createPrivateKey(pem));
-  // The bytes themselves, no copy: they are zeroed below.
+  // The bytes themselves, not a copy: they are zeroed below.
   const passphrase = asBuffer(await readPassphrase(file));
   try {
     return createPrivateKey({ key: pem, passphrase });
@@ -148,7 +148,9 @@ async function describe(file: string, key: KeyObject, publicKey: KeyObject): Pro
   };
 }
 
-/** Of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too. */
+/**
+ * A hash of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too.
+ */
 const fingerprintOf = (publicKey: KeyObject): string =>
   createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))

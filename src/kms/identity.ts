@@ -1,4 +1,4 @@
-/** Whose the credentials are, as AWS STS says. */
+/** Asks AWS STS whose credentials these are. */
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
@@ -8,13 +8,13 @@ import { mapCredentialsError, mapIdentityError, missingRegion } from './errors.t
 
 /**
  * @returns the ARN of a user or role. The call needs no permission.
- * @throws KmsPocError Credentials: they are none, or no good; Usage: no such profile or Region;
- *   another code: STS did not say
+ * @throws KmsPocError Credentials, if there are none or they are invalid; Usage, if there is no
+ *   such profile or Region; another code, if STS did not answer the question
  */
 export async function askIdentity(options: KmsOptions): Promise<string> {
   if (options.profile !== undefined) await checkProfile(options.profile);
   const client = new STSClient(clientConfig(options));
-  // The two clients differ in the types of their operations only, and nothing looks at these.
+  // The two clients differ only in the types of their operations, which nothing here looks at.
   watch('sts', client.middlewareStack as unknown as KMSClient['middlewareStack'], options);
   const region = await client.config.region().catch((error: unknown) => {
     throw missingRegion(options.region, error);

@@ -1,6 +1,6 @@
 /**
- * Messages that are in memory whole, many of them: a data key serves more than one, and each key of
- * the settings is opened once.
+ * Many messages that are held in memory whole: a data key serves more than one of them, and each
+ * key from the settings is opened once.
  */
 import {
   cachedDataKeys,
@@ -25,7 +25,7 @@ import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
 type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
 type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
 
-/** @param keys each of them can open the messages; loaded when there is the first one */
+/** @param keys each of them can open the messages; loaded when the first message comes */
 export function wholeEncrypter(keys: EncryptionKeys, limits = dataKeyLimits): EncryptWhole {
   const dataKeys = once(async () =>
     cachedDataKeys(encryptionMaterials(await loadWrappingKeys(keys)), limits),
@@ -42,7 +42,8 @@ export function wholeDecrypter(
   sources: KeySources,
   limits: DataKeyLimits = dataKeyLimits,
 ): DecryptWhole {
-  // Opened once for all: a key's file need not be read, nor its passphrase asked, again.
+  // Opened once for all messages, so that a key's file is not read, or its passphrase asked for,
+  // again.
   const unwrappingKeys = keys.map((reference) => {
     const key = unwrappingKey(reference, sources);
     return { ...key, open: once(() => key.open()) };
@@ -60,7 +61,7 @@ export function wholeDecrypter(
       const plaintext = decryptWhole(header, await materialsFor(header), ciphertext);
       if (plaintext !== undefined) return plaintext;
     }
-    // Signed, of another layout, or not sound: then this says what it is.
+    // Signed, in another layout, or damaged: this finds out which.
     return collectAll(
       decryptMessage({
         keys: unwrappingKeys,

@@ -1,22 +1,22 @@
-/** Files that are small by nature: keys, passphrases, settings. */
+/** Files that are always small: keys, passphrases, settings. */
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 
 import { asBuffer, collectAll } from './byte-stream.ts';
 
 /**
- * More than any such file has. A path that names something else, an archive or /dev/zero, must not
- * fill the memory.
+ * More than any such file has. A path that leads somewhere else, an archive or /dev/zero, must not
+ * fill up memory.
  */
 const maxBytes = 2 ** 16;
 
-/** @throws what Node throws when it can't be read, and EFBIG for what is no small file */
+/** @throws what Node throws if the file can't be read, and EFBIG if it is too large */
 export async function readSmallFile(path: string): Promise<Buffer> {
-  // One byte more tells that there is more.
+  // One extra byte shows whether there is more.
   const bytes = await collectAll(createReadStream(path, { end: maxBytes }));
   return checkSize(asBuffer(bytes));
 }
 
-/** @throws as `readSmallFile` */
+/** @throws as `readSmallFile` does */
 export function readSmallFileSync(path: string): Buffer {
   const file = openSync(path, 'r');
   try {
