@@ -1,4 +1,4 @@
-/** From settings to where keys come from. */
+/** Turns settings into the sources that keys come from. */
 import { join } from 'node:path';
 import { env } from 'node:process';
 
@@ -14,7 +14,7 @@ import { readPassphrase } from './terminal/ask-passphrase.ts';
 import type { Notices } from './terminal/notices.ts';
 
 /**
- * Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
+ * Must run before any AWS client is created: the SDK takes `endpoint_url` from the profile that the
  * environment names, not from the one that the client is given.
  */
 export function useProfile({ profile }: Settings): void {
@@ -22,8 +22,8 @@ export function useProfile({ profile }: Settings): void {
 }
 
 /**
- * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
- * @param fallbackRegions where KMS is asked when the first Region is out
+ * @param role whose credentials to use; undefined for those of the AWS SDK's own chain
+ * @param fallbackRegions where KMS is asked when the first Region is down
  * @throws KmsPocError Usage, for settings that are wrong
  */
 export function createKeySources(
@@ -42,7 +42,7 @@ export function createKeySources(
     const { connectKms } = await import('../kms/kms.ts');
     return connectKms({ ...options, region });
   });
-  // One for all keys of a Region and all messages: what is out is found out once.
+  // Shared by all keys of a Region and all messages, so that a dead Region is discovered only once.
   const connectWithFallback = once(async (region: string | undefined) => {
     const { withFallback } = await import('../kms/fallback.ts');
     return withFallback(await connectTo(region), fallbackRegions, connectTo, events);
@@ -62,7 +62,7 @@ export function createKeySources(
 
 export const defaultLocalKeyFile = (): string => join(userFolder('data'), 'kms-poc', 'local.key');
 
-/** What is said of each thing that happens. */
+/** What is said about each event. */
 export const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
   request: (service, host) => {
     if (isAwsHost(host, service)) return;
@@ -84,7 +84,7 @@ export const announce = (settings: Settings, { notice, warn }: Notices): Events 
     notice(`other users can read the key ${file}. Run: chmod 600 ${file}`);
   },
   otherKey: (key, failures) => {
-    // That an old message is not of the first key is no failure of that key.
+    // That an old message is not encrypted with the first key is not that key's failure.
     const failure = failures.find(({ status }) => status !== exitStatus.undecryptable);
     warn(`opened with another key: ${key}.${failure === undefined ? '' : ` ${failure.message}`}`);
   },

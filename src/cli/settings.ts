@@ -1,6 +1,6 @@
 /**
- * Settings: what the command line says, else the environment, else the settings file. Each knows
- * where it was found. Those that can be wrong are read when they are asked for, and throw then.
+ * Settings: from the command line, else the environment, else the settings file. Each one knows
+ * where it was found. Those that can be invalid are parsed when they are asked for, and throw then.
  */
 import { isIPv4 } from 'node:net';
 
@@ -9,7 +9,7 @@ import { isUserName, userNameRule } from '../formats/user-name.ts';
 import type { Arguments } from './arguments.ts';
 import { readSettingsFile, type SettingsFile } from './settings-file.ts';
 
-/** The names that are read, from the environment and from the settings file. No others are. */
+/** The names that are read from the environment and from the settings file. No others are. */
 type SettingName =
   | 'KEY_ID'
   | 'BACKUP_KEYS'
@@ -36,7 +36,7 @@ export interface Setting {
   readonly origin: Origin;
 }
 
-/** Whether an option on the command line said so, in this very call. */
+/** Whether it was set by an option on the command line of this very run. */
 export const isFromOption = (setting: Setting | undefined): boolean =>
   typeof setting?.origin === 'object' && 'option' in setting.origin;
 
@@ -53,28 +53,28 @@ interface KeyPair {
 
 export type Role = 'ENCRYPTOR' | 'DECRYPTOR';
 
-/** What is a function throws KmsPocError Usage for a setting that is wrong. */
+/** Each function throws KmsPocError Usage if its setting is wrong. */
 export interface Settings {
   readonly file: SettingsFile | undefined;
   readonly keyId: Setting | undefined;
-  /** Where messages are moved to: by default the key for new ones, whatever --key says. */
+  /** The key to move messages to: by default the key for new messages, whatever --key says. */
   readonly toKey: Setting | undefined;
-  /** Further keys that may open each new message. */
+  /** More keys that can open each new message. */
   readonly backupKeys: Setting | undefined;
-  /** Further keys that may open messages, never used to encrypt. */
+  /** More keys that may open messages, but are never used to encrypt. */
   readonly decryptKeys: Setting | undefined;
   readonly rsaPassphraseFile: Setting | undefined;
   readonly region: Setting | undefined;
   readonly profile: Setting | undefined;
-  /** Regions of a multi-Region key's replicas, in order. */
+  /** The Regions of a multi-Region key's replicas, in order. */
   readonly fallbackRegions: () => readonly string[];
-  /** `*`: any well-formed name. */
+  /** `*` for any well-formed name. */
   readonly users: () => readonly string[] | '*';
-  /** Where the environment or the settings file sets one. */
+  /** An endpoint that the environment or the settings file sets. */
   readonly endpoint: (service: 'kms' | 'sts') => Setting | undefined;
   /** Undefined: the AWS SDK's own chain decides. */
   readonly keyPair: (role: Role) => KeyPair | undefined;
-  /** One as it was given, in the environment or in the file. */
+  /** A setting as it was given, in the environment or in the file. */
   readonly find: (name: SettingName) => Setting | undefined;
 }
 
@@ -83,7 +83,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** @throws KmsPocError Usage, for a settings file that can't be read */
 export function loadSettings(args: Arguments, environment: Environment): Settings {
   const file = readSettingsFile(args.envFile);
-  /** Of several names the first that is set, but each in the environment before any in the file. */
+  /**
+   * Of several names, returns the first that is set, but any in the environment before any in the
+   * file.
+   */
   const find = (...names: SettingName[]): Setting | undefined => {
     // An empty variable counts as not set, as for every AWS tool.
     for (const name of names) {
@@ -156,7 +159,7 @@ function parseRegions(setting: Setting | undefined): readonly string[] {
   return [...new Set(regions)];
 }
 
-/** Whether a Region may have this name. Which there are, nobody keeps up with. */
+/** Whether a Region could have this name. Nobody keeps a list of those that exist. */
 export const isRegion = (name: string): boolean => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(name);
 
 const splitList = (text: string): string[] =>
@@ -166,7 +169,7 @@ const splitList = (text: string): string[] =>
     .filter((entry) => entry !== '');
 
 /**
- * @returns the user, when that name may be given
+ * @returns the user, if that name is allowed
  * @throws KmsPocError Usage
  */
 export function checkUser(user: string, users: readonly string[] | '*'): string {
@@ -181,8 +184,8 @@ export function checkUser(user: string, users: readonly string[] | '*'): string 
 }
 
 /**
- * Half a pair is a mistake that must not silently become the default chain's identity. There is no
- * session token in a pair: one from the environment belongs to other credentials.
+ * Half a pair is a mistake, and must not silently become the default chain's identity. A pair has
+ * no session token: one in the environment belongs to other credentials.
  */
 function findKeyPair(
   role: Role,
@@ -204,8 +207,8 @@ function findKeyPair(
 }
 
 /**
- * An `.env` in a strange folder must not send plaintext elsewhere in the clear: from the file, an
- * endpoint must be https or on this machine.
+ * An `.env` in an unfamiliar folder must not send plaintext elsewhere unencrypted: an endpoint from
+ * the file must be https or on this machine.
  */
 function checkEndpoint(setting: Setting | undefined): Setting | undefined {
   if (setting === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** From settings to what kms-doctor looks at, with the credentials to do so. */
+/** Turns settings into what kms-doctor checks, with the credentials to do so. */
 import type { Access, Subject } from '../../doctor/subject.ts';
 import type { Events } from '../../events.ts';
 import type { KeySources } from '../../keys/key-sources.ts';
@@ -18,7 +18,7 @@ export function createSubject(
   const arnRegion = key?.reference.kind === 'aws' ? key.reference.arnRegion : undefined;
   const shared: Shared = {
     settings,
-    // That others can read a file is a row.
+    // A file that others can read gets a row of its own.
     events: { ...announce(settings, notices), keyExposed: () => undefined },
     readPassphrase: askOnce((file) => readPassphrase(file, settings.rsaPassphraseFile)),
     homeRegion: arnRegion ?? region,
@@ -45,7 +45,7 @@ interface Shared {
   readonly settings: Settings;
   readonly events: Events;
   readonly readPassphrase: KeySources['readPassphrase'];
-  /** Where STS is asked: where KMS is. */
+  /** STS is asked in the same Region as KMS. */
   readonly homeRegion: string | undefined;
 }
 
@@ -56,7 +56,7 @@ function createAccess(
   const optionsFor = (service: 'kms' | 'sts', region: string | undefined) => ({
     region,
     profile: settings.profile?.value,
-    // One that is wrong throws: without it requests would go where nobody wanted them to.
+    // An invalid endpoint throws: without it, requests would go where nobody wanted them to go.
     endpoint: settings.endpoint(service)?.value,
     credentials: settings.keyPair(role),
     events,
@@ -64,7 +64,7 @@ function createAccess(
   let keySources: KeySources | undefined;
   return {
     role: role === 'ENCRYPTOR' ? 'encryptor' : 'decryptor',
-    // No Region stands in for another one: each is asked by itself.
+    // Without fallback Regions, so that each Region is tested on its own.
     keySources: () =>
       (keySources ??= { ...createKeySources(settings, role, events, []), readPassphrase }),
     identity: async () => {
