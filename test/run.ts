@@ -1,6 +1,6 @@
 /**
- * `npm test [-- FILE...]`: makes what the tests need, builds the commands, then runs all tests or
- * those given. Exits with the status of the test run.
+ * `npm test [-- FILE...]`: prepares what the tests need, builds the commands, then runs all tests
+ * or the given ones. Exits with the status of the test run.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { ensurePythonEnvironment } from './support/python.ts';
 
 const projectFolder = join(import.meta.dirname, '..');
 
-/** @returns the test files below a folder, in order; Node 20's runner has no globs */
+/** @returns the test files below a folder, in order; Node 20's test runner doesn't support globs */
 function testsIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.name !== '.venv')
@@ -50,7 +50,8 @@ function main(files: string[]): number {
       'tsx',
       '--test',
       '--test-reporter=spec',
-      // Each test file starts an emulator of its own, so more than two at once only wait.
+      // Each test file starts its own emulator, so more than two at once would only wait for each
+      // other.
       '--test-concurrency=2',
       ...(files.length > 0 ? files : testsIn(import.meta.dirname)),
     ],

@@ -100,7 +100,7 @@ function explain(name: CommandName, error: unknown): ExitStatus {
 function endOnSignals(): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      process.emit('exit', exitStatus.interrupted); // removes temporary files, restores the terminal
+      process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
       process.removeAllListeners(signal);
       process.kill(process.pid, signal);
     });

@@ -78,7 +78,7 @@ for (const [name, fault] of [
 
 test('no answer', async () => {
   proxy.fault({ kind: 'silence' });
-  // An event of the proxy, no clock, says when to give up waiting for an answer.
+  // An event from the proxy, not a clock, says when to stop waiting for a response.
   const abort = new AbortController();
   const pending = encryptBy(proxy.endpoint, { abortSignal: abort.signal });
   pending.catch(() => undefined);
