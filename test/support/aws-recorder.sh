@@ -1,7 +1,7 @@
 #!/bin/sh
-# Comes before the real AWS CLI on PATH, and records the arguments of each call in $AWS_CALLS. A call
-# whose arguments contain $AWS_HANG_AT is not made: instead this creates $AWS_HANG_AT_REACHED and
-# waits for a signal. One that contains $AWS_FAIL_AT fails as AWS would without the permission.
+# Comes before the real AWS CLI on PATH, and records the arguments of calls in $AWS_CALLS. One whose
+# arguments contain $AWS_HANG_AT is not made: it creates $AWS_HANG_AT_REACHED and waits for
+# a signal. One that contains $AWS_FAIL_AT fails as AWS would without the permission.
 printf '%s\n' "$*" >>"$AWS_CALLS"
 case "$*" in *"${AWS_HANG_AT:-nothing at all}"*)
   : >"$AWS_HANG_AT_REACHED"
