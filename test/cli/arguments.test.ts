@@ -127,7 +127,7 @@ describe('what is refused', () => {
     [['-qx'], 'Unknown option -x.'],
     [['--no-json'], 'Unknown option --no-json.'],
     [['--envFile', 'x'], 'Unknown option --envFile.'],
-    // Names that yargs or JavaScript know.
+    // Names that yargs or JavaScript would recognize.
     [['--constructor'], 'Unknown option --constructor.'],
     [['--toString=x'], 'Unknown option --toString.'],
     [['--get-yargs-completions'], 'Unknown option --get-yargs-completions.'],
@@ -135,7 +135,7 @@ describe('what is refused', () => {
     [['--_=x'], 'Unknown option.'],
     [['--$0=x'], 'Unknown option.'],
     [['--user.name=x'], 'Unknown option.'],
-    // A flag that is set to anything would be taken for false: --hide=yes would show the message.
+    // A flag set to any value would count as false: --hide=yes would show the message.
     [['--hide=yes'], "--hide doesn\'t take a value."],
     [['--json='], "--json doesn\'t take a value."],
     [['--help=me'], "--help doesn\'t take a value."],
@@ -257,7 +257,7 @@ describe('the commands', () => {
     const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local', '--json']);
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
     const finished = await run('sh', ['-c', script, file, ...args], { stdin: 'x' });
-    // The shell that starts the command has a word of its own on it.
+    // The shell that starts the command prints a message of its own about it.
     const stderr = finished.stderr.replace(/^(?:sh|shell-init): .*getcwd.*\n/, '');
     const failure = readFailure({ ...finished, stderr });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);

@@ -1,6 +1,6 @@
 /**
- * Where settings come from. The rules are tested in this process; that a command then does as it
- * was told is seen in the requests that it makes, at a proxy that answers in the place of KMS.
+ * Where settings come from. The rules are tested in this process. That a command then obeys them is
+ * shown by the requests that it makes, at a proxy that answers instead of KMS.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -144,7 +144,7 @@ describe('users', () => {
     const other = refusal(() => checkUser('Alice', ['alice', 'bob']));
     assert.equal(other.message, 'Alice is not one of the users: alice, bob.');
     assert.match(other.hint ?? '', /case-sensitive.*USERS/);
-    // It may be the message, or drive the terminal: it is not repeated.
+    // It may be the message, or control the terminal, so it is not repeated.
     for (const name of ['', 'a b', 'a'.repeat(65), 'a\n', 'ä', 'user=alice', '*', '\x1b[31m']) {
       for (const users of ['*', ['alice']] as const) {
         assert.equal(refusal(() => checkUser(name, users)).message, 'Not a valid user name.');
@@ -242,7 +242,7 @@ describe('an endpoint', () => {
 
 describe('the settings file', () => {
   test('is .env, and need not be there', () => {
-    // The folder that the tests run in has none.
+    // There is none in the folder that the tests run in.
     assert.equal(loadSettings(noArguments, {}).file, undefined);
   });
 
@@ -310,7 +310,7 @@ describe('the commands', () => {
       home,
     });
   };
-  /** Of the one request: whose it is, for which Region, and with which session token. */
+  /** About the only request: whose it is, for which Region, and with which session token. */
   const seen = (): { id: string; region: string; token: string | undefined } => {
     assert.equal(proxy.count(), 1);
     const { authorization, 'x-amz-security-token': token } = proxy.requests[0]?.headers ?? {};
@@ -411,7 +411,7 @@ describe('the commands', () => {
     assert.equal(status, 0);
     assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-north-1', token: 'chain-token' });
 
-    // And nothing of it counts as credentials where there are no others.
+    // And nothing in it counts as credentials if there are no others.
     proxy.requests.length = 0;
     const alone = await encrypt({}, { file });
     assert.equal(alone.status, 4);
@@ -507,7 +507,7 @@ describe('the commands', () => {
   test('the installed command keeps Node from taking --env-file for its own', async () => {
     const folder = temporaryFolder();
     const program = join(import.meta.dirname, '..', '..', 'dist', 'kms-encrypt.js');
-    symlinkSync(program, join(folder, 'kms-encrypt')); // as npm installs it
+    symlinkSync(program, join(folder, 'kms-encrypt')); // the way npm installs it
     writeFileSync(join(folder, 'evil.cjs'), 'console.log("this ran")\n');
     const file = settingsFile({ NODE_OPTIONS: `--require=${join(folder, 'evil.cjs')}` });
     const encryptWith = (envFile: string): Promise<Finished> =>

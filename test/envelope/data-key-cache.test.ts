@@ -15,7 +15,7 @@ import type { UnwrappingKey } from '../../src/envelope/wrapping-key.ts';
 import { KmsPocError } from '../../src/errors.ts';
 import { encrypt, openedKey, wrappingKey } from './messages.ts';
 
-/** A cache of data keys whose source counts, and answers late as a service does. */
+/** A cache of data keys whose source counts its calls, and answers late, as a service does. */
 const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {
   const source = encryptionMaterials([wrappingKey]);
   const asked: (string | undefined)[] = [];
@@ -76,7 +76,7 @@ describe('data keys to encrypt with', () => {
     const { asked, dataKeyFor } = countedDataKeys({ maxBytes: 100 });
     for (const length of [60, 40, 1, 99]) await dataKeyFor('alice', length);
     assert.equal(asked.length, 2);
-    // More than that in one message: for that one alone.
+    // If a single message is longer than that, its data key is used for it alone.
     const large = await dataKeyFor('alice', 101);
     assert.notEqual(wrapped(large), wrapped(await dataKeyFor('alice', 1)));
   });

@@ -1,4 +1,6 @@
-/** Hostile messages are refused before memory goes: by what is read of them, and what is held. */
+/**
+ * Hostile messages are refused before they use up memory: this looks at how much is read, and held.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -18,7 +20,7 @@ import {
   wrappingKey,
 } from './messages.ts';
 
-/** Bytes, then zeros without end; says how many were taken. */
+/** Yields bytes, then zeros without end, and says how many were taken. */
 const endless = (start: Uint8Array): { source: AsyncIterable<Uint8Array>; taken: () => number } => {
   let taken = 0;
   async function* source(): AsyncGenerator<Uint8Array> {
@@ -45,7 +47,7 @@ const uint16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]
 
 const sized = (bytes: Uint8Array): Buffer => Buffer.concat([uint16(bytes.length), bytes]);
 
-/** A header's front with a context and data keys of any kind. */
+/** The start of a header, with a context and data keys of any kind. */
 const hostileHeader = (context: Buffer, dataKeyCount: number, dataKey: Buffer): Buffer =>
   Buffer.concat([
     Buffer.from([2, 4, 0x78]),

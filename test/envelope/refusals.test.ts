@@ -1,4 +1,4 @@
-/** Who may not, who can't, and what is said then. */
+/** Who is not allowed, who is not able, and what they are told. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';

@@ -1,4 +1,6 @@
-/** Messages made and opened without the library's streams, beside those of the streams. */
+/**
+ * Messages written and opened without the library's streams, compared with those of the streams.
+ */
 import assert, { AssertionError } from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -27,7 +29,7 @@ const newMaterials = (): Promise<NodeEncryptionMaterial> =>
     commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
   });
 
-/** @returns undefined when the message is not sound */
+/** @returns undefined if the message is damaged */
 const open = async (message: Buffer): Promise<Buffer | undefined> => {
   const header = parseHeader(message);
   assert.ok(header && isPlainFramed(header));
@@ -59,7 +61,7 @@ test('the data key is overwritten', async () => {
 });
 
 describe('what was changed is never opened', () => {
-  /** Undefined also for a header that makes no sense, and one whose data key can't be unwrapped. */
+  /** Also undefined for an invalid header, and for one whose data key can't be unwrapped. */
   const tryToOpen = async (message: Buffer): Promise<Buffer | undefined> => {
     try {
       return await open(message);
@@ -78,7 +80,7 @@ describe('what was changed is never opened', () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const { header } = layoutOf(message);
     for (let bit = 0; bit < message.length * 8; bit++) {
-      // Behind the header, and in its tag and commitment, nothing but the cipher notices.
+      // After the header, and in its tag and commitment, only the cipher notices a change.
       const isCipherAlone = bit >= (header.headerLength - 16 - 32) * 8;
       const opened = await (isCipherAlone ? open : tryToOpen)(flipped(message, bit));
       assert.equal(opened, undefined, `bit ${bit % 8} of byte ${bit >> 3}`);

@@ -11,7 +11,7 @@ import {
 } from '../../src/formats/json-lines.ts';
 import { inPieces } from '../support/bytes.ts';
 
-/** The lines of a text, as `number:content`; what was too long as `number:-`. */
+/** The lines of a text, as `number:content`; a line that was too long as `number:-`. */
 const linesOf = async (
   text: string | Uint8Array,
   { maxLineBytes = 1000, pieces = [] }: { maxLineBytes?: number; pieces?: number[] } = {},
@@ -89,7 +89,7 @@ describe('an object', () => {
         for (const indent of [0, 3]) {
           const text = JSON.stringify(value, undefined, indent);
           const { fields } = parsed(text);
-          // Through a parser: the string generator makes halves of surrogate pairs.
+          // Through a parser, because the string generator creates halves of surrogate pairs.
           const expected = Object.entries(JSON.parse(text) as Record<string, unknown>);
           assert.deepEqual(
             fields.map(({ name, valueStart, end }) => [

@@ -1,6 +1,6 @@
 /**
- * What deploy.sh makes of .env files and of its arguments: no AWS is needed for that, so canned
- * answers stand in its place. The values are compared by dotenv, which reads them in the commands.
+ * How deploy.sh handles .env files and its arguments. No AWS is needed for that, so it gets canned
+ * responses instead. The values are compared with dotenv, which reads them in the commands.
  */
 import assert from 'node:assert/strict';
 import {
@@ -34,7 +34,7 @@ const addedLines = [
   ...Object.entries(written).map(([name, value]) => `${name}=${value}`),
 ];
 
-/** Runs deploy.sh on a .env, and gives that back. */
+/** Runs deploy.sh on a .env, and returns the result. */
 async function deployOn(
   before: string | undefined,
   args: string[] = [],
@@ -286,7 +286,7 @@ describe("a policy's 5,120 characters", () => {
   const arns = (count: number): string =>
     Array.from({ length: count }, (_, index) => arn(index)).join(',');
 
-  /** The longest group policy of the template, in IAM's count: without blanks. */
+  /** The longest group policy in the template, as IAM counts it: without white space. */
   const longest = (parameters: Record<string, string>): number => {
     const { resources } = readTemplate('kms.yml', {
       parameters,
@@ -327,7 +327,7 @@ describe("a policy's 5,120 characters", () => {
       }
       const size = longest({ ...parameters, AllowedUsers: names(accepted) });
       assert.ok(size <= 5_120, `${accepted} users make ${size} characters`);
-      // Nor is room for more than a tenth given away.
+      // Nor is more than a tenth of the room wasted.
       assert.ok(size > 4_100, `${accepted} users make only ${size} characters`);
     });
   }

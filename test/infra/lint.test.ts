@@ -1,4 +1,4 @@
-/** The linters of the templates and of the shell scripts: no finding at all. */
+/** The linters for the templates and the shell scripts find nothing at all. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * BACKUP_KEYS and DECRYPT_KEYS through the commands: a KMS key in another Region, an RSA pair and a
- * local key behind the first key. Each test has a proxy of its own before one moto.
+ * local key after the first key. Each test has its own proxy in front of a single moto.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -91,7 +91,7 @@ function keysIn(ciphertextBase64: Buffer): string[] {
   return header?.encryptedDataKeys.map(({ keyName }) => keyName) ?? [];
 }
 
-/** Calls that a proxy saw, without look-ups of aliases. */
+/** The calls that a proxy saw, without alias look-ups. */
 const callsTo = ({ requests }: FaultProxy): string[] =>
   requests
     .filter(({ operation }) => operation !== 'DescribeKey')
@@ -338,7 +338,7 @@ describe('which key opens a message', () => {
       callsTo(proxy),
       [key, old, elsewhere].map(({ keyArn }) => `Decrypt ${keyArn}`),
     );
-    // Each is a way in that someone may be able to mend.
+    // Someone may be able to fix any one of them.
     assert.deepEqual([failure.status, failure.code], [4, 'KeyUnusable']);
     for (const { keyArn } of [key, old, elsewhere]) assert.ok(failure.message.includes(keyArn));
   });
@@ -526,7 +526,7 @@ describe("DECRYPT_KEYS, yesterday's keys", () => {
       [awsError('KMSInternalException', 500), 5, 'Unavailable'],
     ] as const) {
       proxy.reset();
-      // As AWS answers; moto takes another key for a missing permission.
+      // As AWS answers; moto reports another key as a missing permission.
       proxy.fault(awsError('IncorrectKeyException'), { times: 1 });
       proxy.fault(fault);
       const failure = await failureOf('kms-decrypt', forAlice, { env: later, stdin: message });

@@ -227,7 +227,7 @@ test('what can not be decrypted becomes an error of its own kind', async () => {
     [`${ciphertext.slice(0, -4)}%%%%`, 'alice', 'NotCiphertext'],
     ['', 'alice', 'NotCiphertext'],
     [7, 'alice', 'Usage'],
-    // A blob of KMS, and no key of KMS is set.
+    // A KMS blob, but no KMS key is set.
     [Buffer.alloc(150, 1).toString('base64'), 'alice', 'Usage'],
   ];
   const input = cases.map(([text, user]) => ({ id: 7, ciphertext: text, user }));
@@ -295,7 +295,7 @@ after(() => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A command to talk with: lines in, lines out. */
+/** A command to talk to: lines in, lines out. */
 const startBatch = (command: string, args: string[] = [], options: Surroundings = local) => {
   const { file, args: fileArgs } = commandLine(command, ['--batch', ...args]);
   const child = spawn(file, fileArgs, { ...surroundings(options), stdio: 'pipe' });
@@ -481,7 +481,7 @@ describe('an end before the end:', () => {
   });
 });
 
-/** Where a message holds its encrypted data key. */
+/** Where a message has its encrypted data key. */
 const dataKeyOf = (message: Buffer): Buffer =>
   message.subarray(...(layoutOf(message).fields['encrypted data key'] ?? [0, 0]));
 
@@ -559,7 +559,7 @@ describe('under AWS keys', () => {
       lines.map((line) => line.message ?? errorOf(line).code),
       ['by KMS', 'by us', 'CannotDecrypt', 'WrongUser', 'by KMS'],
     );
-    // Alice's line of the second kind is refused by its header, without a call.
+    // Alice's second kind of line is refused because of its header, without a call.
     assert.deepEqual(operations(), { Decrypt: 4, DescribeKey: 1 });
   });
 

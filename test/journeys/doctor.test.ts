@@ -1,6 +1,6 @@
 /**
- * kms-doctor as a person and as cron see it: real commands, against moto with a proxy before it that
- * makes what can go wrong.
+ * kms-doctor as a person and as cron see it: the real commands, against moto behind a proxy that
+ * causes whatever can go wrong.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ let proxy: FaultProxy;
 let key: TestKey;
 /** In eu-north-1. */
 let backup: TestKey;
-/** RSA key files lie here. */
+/** The folder with the RSA key files. */
 const folder = temporaryFolder();
 let rsa: RsaPair;
 let otherRsa: RsaPair;
@@ -56,7 +56,7 @@ interface Report {
   ok: boolean;
   checks: Row[];
   stderr: string;
-  /** One row, such as `routes KEY_ID`: there must be one of that name. */
+  /** One row, such as `routes KEY_ID`: there must be exactly one with that name. */
   row: (sectionAndName: string) => Row;
   /** The names of the rows that are wrong, with their sections and codes. */
   wrong: string[];
@@ -73,7 +73,7 @@ const aws = (more: Environment = {}): Environment => ({
   ...more,
 });
 
-/** Runs it with --json, and checks what holds for each report. */
+/** Runs it with --json, and checks what is true of every report. */
 async function doctor(args: string[], options: Options = {}): Promise<Report> {
   const cwd = options.cwd ?? temporaryFolder();
   const home = options.home ?? temporaryFolder();
@@ -180,7 +180,7 @@ describe('a set-up that is right', () => {
       ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
       ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
     ]);
-    // Strange hosts are announced, each once.
+    // Unfamiliar hosts are announced, each once.
     assert.deepEqual(report.stderr.split('\n').slice(0, -1), [
       'kms-doctor: identities are checked with 127.0.0.1, which is not AWS STS (set by AWS_ENDPOINT_URL).',
       'kms-doctor: messages are sent to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
@@ -607,7 +607,7 @@ describe('routes', () => {
       report.row('routes backup key 2 alone').detail,
       /backup-private\.pem, the private key for .*, opened it/,
     );
-    // It is never asked to make a data key: the permissions for a backup key are for Encrypt alone.
+    // It is never asked for a data key: the permissions for a backup key only include Encrypt.
     assert.equal(proxy.count('GenerateDataKey', 'eu-north-1'), 0);
   });
 
@@ -844,7 +844,7 @@ describe('the table', () => {
       assert.ok(report.includes('Routes'));
       assert.match(terminal.output(), /^ {2}ok {7}KEY_ID in eu-west-1/m);
       assert.match(terminal.output(), /^ {2}skipped {2}backup key 2 alone/m);
-      // Nothing is cut: what was broken into rows is all there.
+      // Nothing is cut off: everything that was broken into rows is there.
       assert.ok(report.join('').replace(/\s+/g, '').includes(key.keyArn));
     });
   }

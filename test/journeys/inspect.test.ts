@@ -1,4 +1,4 @@
-/** `kms-decrypt --inspect`: what a ciphertext is, said by the command without a key or a call. */
+/** `kms-decrypt --inspect`: what a ciphertext is, told by the command without a key or a call. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {
@@ -34,7 +34,7 @@ type Options = Surroundings & { stdin?: Uint8Array | string };
 const inspect = (args: string[], options: Options): Promise<Finished> =>
   run('kms-decrypt', ['--inspect', ...args], options);
 
-/** The description as JSON, of a ciphertext that must be recognised. */
+/** The description as JSON, for a ciphertext that must be recognized. */
 async function described(stdin: Uint8Array | string, options: Options = {}): Promise<Inspection> {
   const { status, stdout, stderr } = await inspect(['--json'], { ...options, stdin });
   assert.deepEqual([status, stderr], [0, '']);
@@ -51,7 +51,7 @@ async function describedMessage(
   return inspection;
 }
 
-/** The description as a text, which has no byte that could drive a terminal. */
+/** The description as text, which has no byte that could control a terminal. */
 async function text(stdin: Uint8Array | string): Promise<string> {
   const { status, stdout, stderr } = await inspect([], { stdin });
   assert.deepEqual([status, stderr], [0, '']);
@@ -88,7 +88,7 @@ const uint32 = (value: number): Buffer => {
 const sized = (bytes: Uint8Array | string): Buffer =>
   Buffer.concat([uint16(Buffer.from(bytes).length), Buffer.from(bytes)]);
 
-/** A header that claims anything: who only looks at it can't know better. */
+/** A header can claim anything: someone who only looks at it can't know better. */
 function claimedHeader({
   suite = '020478',
   context = [['user', 'alice']],
@@ -320,7 +320,7 @@ and which key and user it belongs to.
 });
 
 describe('a message of another tool', () => {
-  /** By AWS's Encryption SDK for Python, under a raw key. */
+  /** Written by AWS's Encryption SDK for Python, under a raw key. */
   const byPython = async (jobs: object[]): Promise<Buffer[]> => {
     const request = {
       key: randomBytes(32).toString('base64'),

@@ -1,4 +1,4 @@
-/** Messages under a key of AWS KMS: what this program writes, what it reads, and what it refuses. */
+/** Messages under an AWS KMS key: what this program writes, what it reads, and what it refuses. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -256,7 +256,7 @@ describe('keys', () => {
         assert.match(error.hint ?? '', /AWS_ENDPOINT_URL/);
       }
     }
-    // Where an alias points, only KMS knows.
+    // Only KMS knows where an alias points.
     assert.equal((await encrypted(secret, { from: proxied })).key, wrong);
   });
 
@@ -370,7 +370,7 @@ describe('bytes', () => {
 });
 
 describe('a message that was changed', () => {
-  /** Of moto's blob: the id of the key that it is encrypted with. */
+  /** In moto's blob: the id of the key that it is encrypted with. */
   const keyIdBytes = 36;
 
   test('each flipped bit is found', async () => {
@@ -379,7 +379,7 @@ describe('a message that was changed', () => {
       const changed = Buffer.from(ciphertext);
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       const error = await errorOf(decrypted(changed.toString('base64')));
-      // moto takes an unknown key for one of another account, unless its id is no text at all.
+      // moto reports an unknown key as one of another account, unless its id is not text at all.
       const expected = bit >> 3 < keyIdBytes ? /^(?:4 AccessDenied|3 CannotDecrypt)$/ : /^3 Cannot/;
       assert.match(`${error.status} ${error.code}`, expected, `bit ${bit}: ${error.message}`);
     }

@@ -21,7 +21,7 @@ import { pythonProgram } from '../support/python.ts';
 
 const secret = 'this is a secret';
 const localKeyFile = join(temporaryFolder(), 'local.key');
-// KMS refuses each connection: what works here works without it.
+// KMS refuses every connection: what works here works without it.
 const sources = testKeySources({ localKeyFile });
 const key = { kind: 'local', file: undefined } as const;
 
@@ -31,7 +31,7 @@ async function encrypted(plaintext: Uint8Array | string, user = 'alice'): Promis
   return collect(ciphertext);
 }
 
-/** @returns what came out, before an error too */
+/** @returns what came out, even before an error */
 async function decrypted(input: Uint8Array | string, user = 'alice'): Promise<Outcome> {
   try {
     const { plaintext } = await decrypt(
@@ -50,7 +50,7 @@ async function plaintextOf(input: Uint8Array | string, user = 'alice'): Promise<
   return output;
 }
 
-/** A message that must not open: status 3, and nothing of it comes out. */
+/** A message that must not open: status 3, and none of it comes out. */
 async function refusalOf(input: Uint8Array | string, why: string): Promise<KmsPocError> {
   const { output, error } = await decrypted(input);
   assert.ok(error instanceof KmsPocError, `${why}: ${String(error)}`);
@@ -119,7 +119,7 @@ describe("the article's pair, without an AWS account", () => {
 
   test('bytes are exact through both commands, 3 MiB of them too', async () => {
     const home = temporaryFolder();
-    await runFor('kms-encrypt', 'alice', 'x', { home }); // makes the key
+    await runFor('kms-encrypt', 'alice', 'x', { home }); // creates the key
     for (const plaintext of [
       Buffer.alloc(0),
       Buffer.from('\0\r\n👩‍👩‍👧‍👦\n\n'),
@@ -214,7 +214,7 @@ describe('a message that was changed', () => {
   test('a paste that a terminal cut is named', async () => {
     const home = temporaryFolder();
     const { stdout } = await runFor('kms-encrypt', 'alice', randomBytes(4000), { home });
-    // Where Linux cuts, and where macOS does: base64 alone can't tell that one.
+    // Where Linux cuts lines off, and where macOS does, which can't be told from base64 alone.
     for (const [characters, said] of [
       [4095, /it has 4095 characters, which is where a terminal cuts/],
       [1024, /The ciphertext is truncated/],
@@ -303,7 +303,7 @@ describe('without AWS', () => {
   });
 
   test('the AWS SDK for KMS is not even loaded', async () => {
-    // A copy of the built commands without each file that holds a part of the client.
+    // A copy of the built commands without the files that contain any part of the client.
     const folder = temporaryFolder();
     cpSync(join(import.meta.dirname, '..', '..', 'dist'), folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
@@ -325,7 +325,7 @@ describe('without AWS', () => {
     assert.equal(message.status, 0, message.stderr);
     const opened = await runCopy('kms-decrypt', 'local', message.stdout);
     assert.deepEqual([opened.status, opened.stdout.toString()], [0, secret]);
-    // With KMS it can't work: what was taken away is the client.
+    // It can't work with KMS, which shows that the client was really removed.
     assert.equal((await runCopy('kms-encrypt', 'alias/theKey', secret)).status, 1);
   });
 });

@@ -37,7 +37,7 @@ let proxy: FaultProxy;
 let oldKey: TestKey;
 let newKey: TestKey;
 let otherRegionKey: TestKey;
-/** Through the proxy, with the pairs of the two users and with credentials of one's own. */
+/** Through the proxy, with the pairs of the two users and with the caller's own credentials. */
 let env: Environment;
 let home: string;
 before(async () => {
@@ -94,7 +94,7 @@ const reencrypt = (
 ): Promise<Finished> =>
   run('kms-reencrypt', ['-q', '-u', 'alice', ...args], { ...inHome(more), stdin });
 
-/** What the message is to alice, under one key and no other. */
+/** What alice gets from the message, with one key and no other. */
 async function opened(
   ciphertext: string | Uint8Array,
   keyId: string,
@@ -132,7 +132,7 @@ describe('a KMS blob to a key of the same Region', () => {
       ...inHome(),
       stdin: done.stdout,
     });
-    assert.equal(byOldKey.status, 4); // moto's AccessDenied in the place of IncorrectKey
+    assert.equal(byOldKey.status, 4); // moto's AccessDenied instead of IncorrectKey
   });
 
   test('goes to KEY_ID when nothing else is said, from a key that --key names', async () => {
@@ -470,7 +470,7 @@ describe('the command line', () => {
       ['', /input is empty/],
       ['hello!', /unexpected ! after 5 characters of base64/],
       [randomBytes(7000), /too long for one of AWS KMS/],
-      // One of four cuts there leaves sound base64, for KMS to refuse.
+      // One in four cuts there leaves valid base64, for KMS to refuse.
       [
         `${(await encrypted('x'.repeat(3500))).toString().slice(0, 4094)}B`,
         /where a terminal cuts/,
@@ -636,7 +636,7 @@ test('killed at any moment, 100 times, a file and a batch in place lose nothing'
   const [file, batch] = [join(folder, 'file'), join(folder, 'batch')];
   const plaintext = randomBytes(2 ** 21);
   const lines = Array.from({ length: 2000 }, (_, id) => ({ id, user: 'alice', message: secret }));
-  // Two local keys, and each run moves from the one to the other.
+  // Two local keys, and each run moves from one to the other.
   const keys = [`local:${join(folder, 'a.key')}`, `local:${join(folder, 'b.key')}`];
   const both = { home, cwd: folder, env: { KEY_ID: keys[0], DECRYPT_KEYS: keys[1] } };
   const make = async (args: string[], stdin: string | Uint8Array): Promise<void> => {
@@ -677,7 +677,7 @@ test('killed at any moment, 100 times, a file and a batch in place lose nothing'
   };
   const wholeMs = await round(keys[1] ?? '', () => 60_000);
   for (let count = 0; count < 50; count++) {
-    // From before the first step to after the last: the time is for the runs and their proofs.
+    // From before the first step to after the last: the time covers the runs and their proofs.
     await round(keys[count % 2] ?? '', () => Math.random() * wholeMs);
   }
   assert.ok(replaced > 6 && replaced < 96, `${replaced} of 102 runs came to their end`);

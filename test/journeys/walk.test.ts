@@ -1,4 +1,4 @@
-/** The article's walk, as a person sees it: the real commands on a real terminal. */
+/** The article's walk-through, as a person sees it: the real commands on a real terminal. */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type PseudoTerminal, startOnTerminal } from '../support/pseudo-terminal
 const enter = '\r';
 const down = '\x1b[B';
 
-/** All that a terminal showed, without colours and cursor movements. */
+/** Everything that a terminal showed, without colours and cursor movements. */
 const plain = (output: string): string =>
   output.replace(/\x1b\[[?0-9;]*[A-Za-z]/g, '').replaceAll('\r', '');
 

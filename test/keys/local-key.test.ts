@@ -38,7 +38,7 @@ async function errorOf(pending: Promise<unknown>): Promise<KmsPocError> {
   return error;
 }
 
-/** A path where no file can be read, by root neither. */
+/** A path where no file can be read, not even by root. */
 function loopIn(folder: string): string {
   const loop = join(folder, 'loop');
   symlinkSync(loop, loop);

@@ -17,7 +17,7 @@ const passphrase = 'correct horse 😀 battery';
 let folder: string;
 let pair: RsaPair;
 let wrongPair: RsaPair;
-/** The pair's private half, with the passphrase. */
+/** The private key of the pair, with the passphrase. */
 let protectedFile: string;
 /** A message that the pair opens, in base64. */
 let ciphertext: Buffer;

@@ -1,7 +1,7 @@
 /**
- * Each way in which a call of AWS KMS can fail: by moto's own answer where it can give it, else by
- * a proxy in front of it. Most are made in this process, where the real SDK meets a real answer;
- * the last part shows by a few that the commands say the same.
+ * Every way in which a call to AWS KMS can fail: with moto's own response if it can give it,
+ * otherwise with a proxy in front of it. Most calls are made in this process, where the real SDK
+ * meets a real response; the last part uses a few to show that the commands say the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ import { noEvents } from '../support/key-sources.ts';
 
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' };
 const message = Buffer.from('this is a secret');
-// A blob that moto never sees: a proxy answers in its place.
+// A blob that moto never sees: a proxy answers instead.
 const anyBlob = Buffer.from('any').toString('base64');
 
 let moto: Moto;
@@ -73,7 +73,7 @@ const decryptBy = async (endpoint: string): Promise<KmsPocError> =>
 interface Expected {
   code: ErrorCode;
   status: number;
-  /** The message up to the service's name for it; where only one command can get it, one of two. */
+  /** The message up to the service's name for it; one of two, if only one command can get it. */
   encrypting?: string;
   decrypting?: string;
   hint: RegExp;
@@ -219,7 +219,7 @@ const serviceErrors: Record<string, Expected> = {
 describe('errors that KMS names', () => {
   for (const [name, expected] of Object.entries(serviceErrors)) {
     test(name, async () => {
-      // With and without a text of the service: what is said doesn't hang on it.
+      // With and without a text from the service: the message doesn't depend on it.
       for (const text of ['', 'A text of the service, with 123456789012 in it']) {
         proxy.reset();
         proxy.fault(awsError(name, expected.status === 5 ? 500 : 400, text));

@@ -1,4 +1,6 @@
-/** When another Region is tried, and when not: with KMS as it answers, or doesn't, to the real SDK. */
+/**
+ * When another Region is tried, and when not: with KMS as it answers, or doesn't, to the real SDK.
+ */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { KmsPocError } from '../../src/errors.ts';
@@ -45,7 +47,7 @@ const connectTo = (region: string, endpoint: string): Promise<Kms> =>
     events: noEvents,
   });
 
-/** KMS in eu-central-1, with eu-west-1 behind it, and a list of what was announced. */
+/** KMS in eu-central-1, with eu-west-1 as its fallback, and a list of what was announced. */
 async function twoRegions(
   firstEndpoint = proxy.endpoint,
   secondEndpoint = proxy.endpoint,
@@ -64,7 +66,7 @@ async function twoRegions(
   return { kms, announced };
 }
 
-/** Every call that there is, each in a set-up of its own. */
+/** Every call that exists, each in its own setup. */
 const calls: Record<string, (kms: Kms) => Promise<unknown>> = {
   encrypt: (kms) => kms.encrypt(key.keyArn, 'alice', message),
   decrypt: async (kms) => kms.decrypt(key.keyArn, 'alice', await blob()),
@@ -155,7 +157,7 @@ describe('the next Region is not tried for', () => {
     'ExpiredTokenException',
     'UnrecognizedClientException',
     'ValidationException',
-    // A quota is the caller's own: what empties it here would empty it there, too.
+    // A quota belongs to the caller: what uses it up here would use it up there, too.
     'ThrottlingException',
     'LimitExceededException',
     'SomethingNewException',

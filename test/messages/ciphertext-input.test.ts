@@ -8,7 +8,7 @@ import { collectAll, streamOf } from '../../src/streams/byte-stream.ts';
 import { anyLengths, inPieces } from '../support/bytes.ts';
 import { checkLine } from '../support/failure.ts';
 
-/** Begins as each AWS Encryption SDK message does: with bytes that no text has. */
+/** Begins like every AWS Encryption SDK message: with bytes that text never has. */
 const binary = Buffer.concat([Buffer.from([0x02, 0x04, 0x78]), randomBytes(97)]);
 const base64 = binary.toString('base64');
 
@@ -90,7 +90,7 @@ describe('decoding', () => {
       const { cameAsBytes } = await decodeCiphertext(inPieces(binary, lengths));
       assert.equal(cameAsBytes, true);
     }
-    // Bytes that look like a byte order mark or like JSON are no text for that.
+    // Bytes that look like a byte order mark or like JSON don't make it text.
     for (const start of ['efbbbf0204', '7b0002', '2277ff00', '0a02ff']) {
       const bytes = Buffer.concat([Buffer.from(start, 'hex'), binary]);
       assert.ok((await decode(bytes)).equals(bytes));
@@ -211,7 +211,7 @@ describe('what is no ciphertext', () => {
     const text = randomBytes(30).toString('base64');
     for (let length = 1; length < text.length; length++) {
       const cut = text.slice(0, length);
-      // By base64 alone only some cuts can be told; the rest is for the cryptography to find.
+      // From base64 alone, only some cuts can be told; the rest are for the cryptography to find.
       const isWhole =
         Buffer.from(cut, 'base64').toString('base64').replace(/=+$/, '') === cut.replace(/=+$/, '');
       if (isWhole && length % 4 !== 1) {

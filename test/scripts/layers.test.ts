@@ -44,7 +44,7 @@ test('nothing stands beside the layers but what the fence lists', () => {
   assert.deepEqual(files, sharedFiles);
 });
 
-/** Every file of src/, with those that it imports, for their types alone too. */
+/** Every file of src/, with the files that it imports, even if only for their types. */
 function imports(): Map<string, string[]> {
   const source = join(projectFolder, 'src');
   const files = readdirSync(source, { recursive: true, withFileTypes: true })

@@ -1,4 +1,4 @@
-/** Whatever is named as a key, a passphrase or settings: only a small file is read. */
+/** Whatever is given as a key, a passphrase or settings, only a small file is read. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

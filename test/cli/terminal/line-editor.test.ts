@@ -10,7 +10,7 @@ import {
 const pasted = (text: string): string => `\x1b[200~${text}\x1b[201~`;
 const backspace = '\x7f';
 
-/** Feeds the reads, up to the one that ends the message, then tells of a pause. */
+/** Feeds the reads, up to the one that ends the message, and then a pause. */
 function feed(...reads: (string | Uint8Array)[]): { editor: LineEditor; outcome: Outcome } {
   const editor = createLineEditor();
   for (const read of reads) {
@@ -20,7 +20,7 @@ function feed(...reads: (string | Uint8Array)[]): { editor: LineEditor; outcome:
   return { editor, outcome: editor.pause() };
 }
 
-/** @returns the message, as text, that Enter alone in a read ends after the pause */
+/** @returns the message, as text, after these reads, a pause, and Enter alone in a read */
 function messageOf(...reads: (string | Uint8Array)[]): string {
   const { editor, outcome } = feed(...reads);
   assert.equal(outcome, undefined);
@@ -288,7 +288,7 @@ const bytesOfInterest = fc
   )
   .map((parts) => Buffer.from(parts.join('')));
 
-/** Cuts the bytes into reads of these lengths and the rest, none of which is a key by itself. */
+/** Splits the bytes into reads of these lengths and the rest, none of which is a key by itself. */
 function split(bytes: Uint8Array, lengths: number[]): Uint8Array[] {
   const reads: Uint8Array[] = [];
   let start = 0;

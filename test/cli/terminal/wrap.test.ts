@@ -59,7 +59,7 @@ describe('drawn again', () => {
         assert.deepEqual(screen(edited), screen(fresh));
         assert.equal(edited.buffer.active.cursorX, fresh.buffer.active.cursorX);
         assert.equal(edited.buffer.active.cursorY, fresh.buffer.active.cursorY);
-        // And no row was broken by the terminal.
+        // And the terminal broke no row.
         assert.equal(edited.buffer.active.cursorY, shown.length - 1);
       }),
     );
