@@ -49,7 +49,7 @@ const nothing: Arguments = {
   quiet: false,
 };
 
-describe('what is read', () => {
+describe('what is accepted', () => {
   test('nothing', async () => {
     for (const command of commands) assert.deepEqual(await parsed([], command), nothing);
   });
@@ -156,16 +156,16 @@ describe('what is refused', () => {
     });
   }
 
-  test('--binary, where a plaintext is written', async () => {
+  test('--binary, if a plaintext is written', async () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'Unknown option --binary.');
   });
 
-  test('--inspect, where there is no ciphertext yet', async () => {
+  test('--inspect, if there is no ciphertext yet', async () => {
     assert.equal(await refusal(['--inspect']), 'Unknown option --inspect.');
     assert.equal((await parsed(['--inspect'], 'kms-decrypt')).inspect, true);
   });
 
-  test('a message as an argument, and without repeating any of it', async () => {
+  test('a message as an argument, without repeating any of it', async () => {
     const messages = [
       'this is a secret',
       'secret',
@@ -253,7 +253,7 @@ describe('the commands', () => {
     );
   });
 
-  test('in a folder that was deleted say so', async () => {
+  test('say so if the folder was deleted', async () => {
     const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local', '--json']);
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
     const finished = await run('sh', ['-c', script, file, ...args], { stdin: 'x' });

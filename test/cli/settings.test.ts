@@ -128,7 +128,7 @@ describe('users', () => {
     assert.deepEqual(load({ file: { USERS: 'erin' } }).users(), ['erin']);
   });
 
-  test('a list that is none', () => {
+  test('an invalid list', () => {
     for (const users of [',', 'a b', 'alice;bob', 'ä', 'a'.repeat(65), 'alice,../bob']) {
       assert.match(
         refusal(() => usersOf(users)).message,
@@ -169,7 +169,7 @@ describe('a pair of credentials', () => {
     assert.equal(load({ environment: pair('ENCRYPTOR') }).keyPair('DECRYPTOR'), undefined);
   });
 
-  test('half of one is refused, and the half that is missing named', () => {
+  test('half of one is refused, and the missing half is named', () => {
     for (const missing of ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY']) {
       const name = `DECRYPTOR_AWS_${missing}`;
       const half = { ...pair('DECRYPTOR'), [name]: '' };
@@ -194,7 +194,7 @@ describe('an endpoint', () => {
   const endpointOf = (given: Given): string | undefined => load(given).endpoint('kms')?.value;
   const at = (host: string): Environment => ({ AWS_ENDPOINT_URL: `http://${host}` });
 
-  test('the one for KMS beats the one for all, the environment beats the file', () => {
+  test('the one for KMS overrides the one for all, and the environment overrides the file', () => {
     const general = { AWS_ENDPOINT_URL: 'https://general.example' };
     const special = { AWS_ENDPOINT_URL_KMS: 'https://kms.example' };
     assert.equal(endpointOf({ environment: { ...general, ...special } }), 'https://kms.example');
@@ -227,7 +227,7 @@ describe('an endpoint', () => {
     }
   });
 
-  test('it is an address', () => {
+  test('must be a URL', () => {
     for (const value of ['kms.example', 'ftp://kms.example', 'file:///etc/passwd', 'http://']) {
       const error = refusal(() => endpointOf({ environment: { AWS_ENDPOINT_URL_KMS: value } }));
       assert.equal(error.message, 'AWS_ENDPOINT_URL_KMS is not an http or https URL.');
@@ -241,12 +241,12 @@ describe('an endpoint', () => {
 });
 
 describe('the settings file', () => {
-  test('is .env, and need not be there', () => {
+  test('is .env, and is optional', () => {
     // There is none in the folder that the tests run in.
     assert.equal(loadSettings(noArguments, {}).file, undefined);
   });
 
-  test('one that was named must be there, and be a file', () => {
+  test('must exist and be a file if it was named', () => {
     const folder = temporaryFolder();
     const loop = join(folder, 'loop');
     symlinkSync(loop, loop);
@@ -273,7 +273,7 @@ describe('the settings file', () => {
     assert.equal(othersCanRead(0o604), true);
   });
 
-  test('is read as data: nothing in it is run or put in place of anything', () => {
+  test('is read as data: nothing in it is run or expanded', () => {
     const { keyId } = load({ file: { KEY_ID: "'$HOME $(id) `id` ${HOME}'" } });
     assert.equal(keyId?.value, '$HOME $(id) `id` ${HOME}');
   });
@@ -319,12 +319,12 @@ describe('the commands', () => {
     return { id, region, token: token as string | undefined };
   };
 
-  test('the default chain, its session token included', async () => {
+  test('the default chain, including its session token', async () => {
     assert.equal((await encrypt(chain)).status, 0);
     assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-central-1', token: 'chain-token' });
   });
 
-  test('a pair beats the chain, and a session token never joins it', async () => {
+  test('a pair overrides the chain, and never gets its session token', async () => {
     const pair = {
       ENCRYPTOR_AWS_ACCESS_KEY_ID: 'PAIRID',
       ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'pair-secret',
@@ -333,7 +333,7 @@ describe('the commands', () => {
     assert.deepEqual(seen(), { id: 'PAIRID', region: 'eu-central-1', token: undefined });
   });
 
-  test('each command has a pair of its own', async () => {
+  test('each command has its own pair', async () => {
     const { status } = await run('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
       stdin: 'AAAA',
       env: {
@@ -349,7 +349,7 @@ describe('the commands', () => {
     assert.deepEqual(seen(), { id: 'OTHERID', region: 'eu-central-1', token: undefined });
   });
 
-  test('a profile beats a pair, and gives the Region where nothing else does', async () => {
+  test('a profile overrides a pair, and gives the Region if nothing else does', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.aws'));
     writeFileSync(
@@ -392,7 +392,7 @@ describe('the commands', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('from .env only settings of this program are read', async () => {
+  test('only settings of this program are read from .env', async () => {
     const file = {
       AWS_ACCESS_KEY_ID: 'FILEID',
       AWS_SECRET_ACCESS_KEY: 'file-secret',
@@ -419,7 +419,7 @@ describe('the commands', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('an endpoint that is not AWS is named with its source, --quiet or not', async () => {
+  test('an endpoint that is not AWS is named with its source, even with --quiet', async () => {
     const notice = (source: string): string =>
       `kms-encrypt: messages are sent to 127.0.0.1, which is not AWS KMS (set by ${source}).\n`;
     const byEnvironment = await encrypt(chain, { args: ['--quiet'] });
@@ -438,7 +438,7 @@ describe('the commands', () => {
     assert.equal(byProfile.stderr, notice('the AWS configuration file'));
   });
 
-  test('an endpoint of the profile that is used, and of no other', async () => {
+  test('the endpoint of the profile in use, and of no other', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.aws'));
     const credentials = 'aws_access_key_id = WORKID\naws_secret_access_key = work-secret\n';
@@ -496,7 +496,7 @@ describe('the commands', () => {
     assert.doesNotMatch(await stderrOf(['-q']), /others can read/);
   });
 
-  test('a file that was named with --env-file and is not there', async () => {
+  test('a file named with --env-file that does not exist', async () => {
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '--env-file', 'none'], {
       env: { KEY_ID: 'local' },
     });

@@ -199,12 +199,12 @@ function drill(name: string, act: (t: TestContext) => void | Promise<void>): voi
   test(`the block ${name}`, act);
 }
 
-test('each block of the page has a name, and is drilled', () => {
+test('each block of the page has a name and a drill', () => {
   assert.equal(page.match(/^```.+$/gm)?.length, blocks.size);
   assert.deepEqual(drilled.sort(), [...blocks.keys()].sort());
 });
 
-test('each variable that a block uses is one to export first, or made in it', () => {
+test('each variable that a block uses is exported first, or set in it', () => {
   const [, toExport = ''] = /Export the variables ([^]*?)\.\n/.exec(page) ?? [];
   const listed = [...toExport.matchAll(/`\$([A-Z_]+)`/g)].map(([, name]) => name);
   assert.ok(listed.length > 0);

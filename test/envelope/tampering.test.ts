@@ -75,7 +75,7 @@ describe('a short message', () => {
     });
   }
 
-  test('a change behind the header is CannotDecrypt, one text for all', async () => {
+  test('a change after the header is CannotDecrypt, always with the same text', async () => {
     const [frame] = layout.frames;
     assert.ok(frame);
     const texts = new Set<string>();
@@ -87,7 +87,7 @@ describe('a short message', () => {
     assert.equal(texts.size, 1);
   });
 
-  test('each cut is named as a cut, with nothing out', async () => {
+  test('each cut is reported as a truncation, with nothing out', async () => {
     await assertRefused(decrypt(Buffer.alloc(0)), 'NotCiphertext', /empty/);
     for (let length = 1; length < message.length; length += 1) {
       await assertRefused(decrypt(message.subarray(0, length)), 'NotCiphertext', /is truncated/);
@@ -233,7 +233,7 @@ describe('a signed message', () => {
       await assertRefused(decrypt(flipped(message, byte, 2)), 'CannotDecrypt');
     }
   });
-  test('without its signature, or cut in it, is refused, with nothing out', async () => {
+  test('with its signature missing or truncated is refused, with nothing out', async () => {
     for (const cut of [1, 50, 102, 103, 104, 105]) {
       await assertRefused(decrypt(message.subarray(0, -cut)), 'NotCiphertext', /is truncated/);
     }

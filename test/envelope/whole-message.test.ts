@@ -60,7 +60,7 @@ test('the data key is overwritten', async () => {
   assert.equal(materials.hasUnencryptedDataKey, false);
 });
 
-describe('what was changed is never opened', () => {
+describe('what was changed never opens', () => {
   /** Also undefined for an invalid header, and for one whose data key can't be unwrapped. */
   const tryToOpen = async (message: Buffer): Promise<Buffer | undefined> => {
     try {
@@ -87,7 +87,7 @@ describe('what was changed is never opened', () => {
     }
   });
 
-  test('each cut, and what was added', async () => {
+  test('each cut, and anything added', async () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const { header } = layoutOf(message);
     for (let length = header.headerLength; length < message.length; length++) {
@@ -119,7 +119,7 @@ describe('what was changed is never opened', () => {
     }
   });
 
-  test('another data key than the one it commits to', async () => {
+  test('a data key other than the one it commits to', async () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const other = encryptWhole(await newMaterials(), randomBytes(20));
     const header = parseHeader(message);

@@ -36,7 +36,7 @@ async function stacks(): Promise<string[]> {
   return listed.stdout.toString().trim().split(/\s+/);
 }
 
-test('a create that fails shows what failed and why, and can be done again', async () => {
+test('a failed create shows what failed and why, and can be repeated', async () => {
   const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   await moto.createKey({ alias: 'taken' });
@@ -64,7 +64,7 @@ test('a create that fails shows what failed and why, and can be done again', asy
   assert.deepEqual(readdirSync(dirname(settings)), ['settings']);
 });
 
-test('without credentials it stops before anything, with what AWS said', async () => {
+test('without credentials it stops before doing anything, with what AWS said', async () => {
   const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--yes'], {
@@ -78,7 +78,7 @@ test('without credentials it stops before anything, with what AWS said', async (
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test('a profile that is not there, and an AWS that is not there', async () => {
+test('a profile that does not exist, and AWS out of reach', async () => {
   const { env } = recordedAws(moto.env);
   const [profile, network] = await Promise.all([
     deploy(['--yes', '--profile', 'nobody'], { cwd: temporaryFolder(), env }),
@@ -208,7 +208,7 @@ test('a replica in a second Region follows the key', async () => {
   );
 });
 
-test('on a terminal it asks once, and a no changes nothing', async () => {
+test('on a terminal it asks once, and "no" changes nothing', async () => {
   const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const terminal = startOnTerminal(deployScript, ['--stack-name', 'asked'], { cwd: folder, env });
@@ -232,7 +232,7 @@ test('on a terminal it asks once, and a no changes nothing', async () => {
   assert.equal(agreed.output().split('[y/N]').length, 2);
 });
 
-test('a dry run makes nothing, not even a stack', async () => {
+test('a dry run creates nothing, not even a stack', async () => {
   const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--dry-run', '--stack-name', 'dry'], { cwd: folder, env });
@@ -244,7 +244,7 @@ test('a dry run makes nothing, not even a stack', async () => {
 });
 
 describe('secrets as outputs, as the article has them', () => {
-  test('are still not printed, and get to .env', async () => {
+  test('are still not printed, and reach .env', async () => {
     const { env, calls } = recordedAws(moto.env);
     const folder = temporaryFolder();
     const finished = await run(

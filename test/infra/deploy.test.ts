@@ -37,7 +37,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
   const ownLines = ['# mine', 'OTHER="two', 'KEY_ID=not a setting', 'lines"', '', 'export MORE=1'];
   let first: Record<string, string> = {};
 
-  test('the first run makes all of it, and writes .env', async () => {
+  test('the first run creates everything, and writes .env', async () => {
     writeFileSync(join(folder, '.env'), ownLines.join('\n'), { mode: 0o644 });
     // Under bash -x, where a secret in any variable or argument would show.
     const finished = noteOutput(
@@ -201,7 +201,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     });
   });
 
-  test('a stack made after that says which key older messages need', async () => {
+  test('a stack created after that says which key older messages need', async () => {
     const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: aws.env }));
     assert.equal(finished.status, 0, finished.stderr);
     assert.notEqual(settingsIn(folder).KEY_ID, first.KEY_ID);

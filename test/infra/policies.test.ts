@@ -547,7 +547,7 @@ describe('who may do what', () => {
       });
 
       if (scenario.sameGuards) return;
-      test('and each guard and permission that is taken out is noticed', () => {
+      test('and each guard and permission that is removed is noticed', () => {
         const table = [...rows(scenario, otherActions)];
         const unnoticed: string[] = [];
         let count = 0;

@@ -119,7 +119,7 @@ const outages: [string, Fault, RegExp][] = [
 for (const { name, args, plaintext } of ways) {
   describe(`${name} of a multi-Region key`, () => {
     for (const [outage, fault, says] of outages) {
-      test(`the first Region ${outage}: each side goes on in the second`, async (t) => {
+      test(`the first Region ${outage}: both sides continue in the second`, async (t) => {
         const { env, proxy, switchOff } = await setup(t);
         const announced = (finished: Finished): void => {
           const [notice, ...others] = notices(finished);
@@ -159,7 +159,7 @@ for (const { name, args, plaintext } of ways) {
       assert.match(notices(decrypted).join('\n'), /Continuing in eu-west-1\.$/);
     });
 
-    test('with both out nothing comes out, and the error names both', async (t) => {
+    test('with both down nothing comes out, and the error names both', async (t) => {
       const { env, switchOff, proxy } = await setup(t);
       const encrypted = await run('kms-encrypt', args, { env, stdin: plaintext });
       assertDone(encrypted);
@@ -183,7 +183,7 @@ for (const { name, args, plaintext } of ways) {
   });
 }
 
-test('an answer is no reason to go elsewhere', async (t) => {
+test('an error response is no reason to go elsewhere', async (t) => {
   const { env, proxy, switchOff } = await setup(t);
   const { stdout } = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret });
   for (const [name, status, code] of [
@@ -208,7 +208,7 @@ test('an answer is no reason to go elsewhere', async (t) => {
   assert.equal(proxy.count(undefined, second), 0);
 });
 
-test('what the second Region answers is the answer', async (t) => {
+test('the response of the second Region counts', async (t) => {
   const { env, proxy, switchOff } = await setup(t, { FALLBACK_REGIONS: `${second},${third}` });
   switchOff(first);
   proxy.fault(awsError('AccessDeniedException'), { region: second });
@@ -219,7 +219,7 @@ test('what the second Region answers is the answer', async (t) => {
   assert.equal(proxy.count(undefined, third), 0);
 });
 
-test('of three Regions each in its turn, in the order of the setting', async (t) => {
+test('three Regions are tried in the order of the setting', async (t) => {
   const { env, proxy, switchOff } = await setup(t, { FALLBACK_REGIONS: `${third}, ${second}` });
   for (const stdin of [secret, large]) {
     switchOff(first);
@@ -257,7 +257,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     setup(t, { AWS_MAX_ATTEMPTS: attempts });
   const timeoutMs = 120_000;
 
-  test('is left after its time-out', async (t) => {
+  test('is left after its timeout', async (t) => {
     const { env, switchOff, proxy } = await hanging(t, '1');
     for (const stdin of [secret, large]) {
       switchOff(first, silence);
@@ -271,7 +271,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     }
   });
 
-  test('so is one that stops within its answer', async (t) => {
+  test('and so is one that stops within its response', async (t) => {
     const { env, switchOff } = await hanging(t, '1');
     switchOff(first, { kind: 'stall' });
     const encrypted = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret, timeoutMs });
@@ -282,7 +282,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     );
   });
 
-  test('costs no more for any number of attempts', async (t) => {
+  test('costs no more with any number of attempts', async (t) => {
     const { env, switchOff, proxy } = await hanging(t, '1000');
     switchOff(first, silence);
     const encrypted = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret, timeoutMs });
@@ -295,7 +295,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
   });
 });
 
-test('a batch asks a Region that is out once', async (t) => {
+test('a batch asks a Region that is down once', async (t) => {
   const { env, switchOff, proxy } = await setup(t);
   const users = ['alice', 'bob'];
   const lines = Array.from({ length: 100 }, (_, id) => ({ id, user: users[id % 2], message: 'x' }));
@@ -388,7 +388,7 @@ describe('the setting', () => {
     }
   });
 
-  test('says where it went with --quiet too, and --json says which key', async (t) => {
+  test('says where it went even with --quiet, and --json says which key', async (t) => {
     const { env, switchOff } = await setup(t);
     switchOff(first);
     const encrypted = await run('kms-encrypt', ['-u', 'alice', '-q', '--json'], {
@@ -427,7 +427,7 @@ describe('the setting', () => {
     assert.equal(nowhere.message, 'AWS KMS in eu-central-1 failed (KMSInternalException).');
   });
 
-  test('is used where the key is not the first one, too', async (t) => {
+  test('is also used if the key is not the first one', async (t) => {
     const { keyArn } = await moto.createKey();
     const { env, switchOff } = await setup(t, { FALLBACK_REGIONS: '' });
     const old = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: large });

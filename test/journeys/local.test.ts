@@ -117,7 +117,7 @@ describe("the article's pair, without an AWS account", () => {
     assert.equal(stdout.toString(), secret);
   });
 
-  test('bytes are exact through both commands, 3 MiB of them too', async () => {
+  test('bytes are exact through both commands, even 3 MiB of them', async () => {
     const home = temporaryFolder();
     await runFor('kms-encrypt', 'alice', 'x', { home }); // creates the key
     for (const plaintext of [
@@ -135,7 +135,7 @@ describe("the article's pair, without an AWS account", () => {
   });
 });
 
-test('any bytes, for any user that may be named', async () => {
+test('any bytes, for any allowed user', async () => {
   const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 10_000 }), user, async (bytes, to) => {
@@ -184,14 +184,14 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('and so is what was added to it', async () => {
+  test('and so is anything added to it', async () => {
     const ciphertext = await encrypted('!');
     const { error } = await decrypted(Buffer.concat([ciphertext, Buffer.from('a')]));
     assert.ok(error instanceof KmsPocError);
     assert.equal(error.status, 3);
   });
 
-  test('a command that meets one puts nothing out', async () => {
+  test('a command that gets one puts nothing out', async () => {
     const home = temporaryFolder();
     const { stdout } = await runFor('kms-encrypt', 'alice', secret, { home });
     const bytes = Buffer.from(stdout.toString(), 'base64');
@@ -211,7 +211,7 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('a paste that a terminal cut is named', async () => {
+  test('a paste that a terminal cut off is reported', async () => {
     const home = temporaryFolder();
     const { stdout } = await runFor('kms-encrypt', 'alice', randomBytes(4000), { home });
     // Where Linux cuts lines off, and where macOS does, which can't be told from base64 alone.
@@ -261,7 +261,7 @@ describe('the wrong key', () => {
     assert.match(opened.stderr, new RegExp(one.fingerprint));
   });
 
-  test('a KMS key for a message of a local one', async () => {
+  test('a KMS key for a message under a local one', async () => {
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
       stdin: await encrypted(secret),
     });
@@ -280,7 +280,7 @@ describe('without AWS', () => {
   });
   after(() => proxy.stop());
 
-  test('no call is made, though all is set up for one; for the wrong user neither', async () => {
+  test('no call is made, though everything is set up for one, not even for the wrong user', async () => {
     const home = temporaryFolder();
     const env = {
       AWS_ENDPOINT_URL: proxy.endpoint,

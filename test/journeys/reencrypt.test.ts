@@ -115,8 +115,8 @@ const assertQuiet = ({ status, stderr }: Finished): void => {
   assert.deepEqual([status, notices], [0, []]);
 };
 
-describe('a KMS blob to a key of the same Region', () => {
-  test('is moved within KMS, with credentials of one’s own', async () => {
+describe('a KMS blob to a key in the same Region', () => {
+  test('is moved within KMS, with the caller’s own credentials', async () => {
     const done = await reencrypt(['--to-key', 'alias/new'], await encrypted(secret));
     assertQuiet(done);
     assert.equal(done.stderr.match(/which is not AWS KMS/g)?.length, 1);
@@ -135,7 +135,7 @@ describe('a KMS blob to a key of the same Region', () => {
     assert.equal(byOldKey.status, 4); // moto's AccessDenied instead of IncorrectKey
   });
 
-  test('goes to KEY_ID when nothing else is said, from a key that --key names', async () => {
+  test('goes to KEY_ID by default, from a key that --key names', async () => {
     const message = await encrypted(secret);
     const done = await reencrypt(['--key', 'alias/old', '--json'], message, {
       KEY_ID: newKey.keyArn,
@@ -155,7 +155,7 @@ describe('a KMS blob to a key of the same Region', () => {
     assert.equal(await opened(done.stdout, oldKey.keyArn), secret);
   });
 
-  test('is found under an old key, in order, the new one last: a second run does no harm', async () => {
+  test('is found under an old key, in order, with the new one last: a second run does no harm', async () => {
     const keys = { KEY_ID: newKey.keyArn, DECRYPT_KEYS: 'alias/old' };
     const first = await reencrypt([], await encrypted(secret), keys);
     assertQuiet(first);
@@ -166,7 +166,7 @@ describe('a KMS blob to a key of the same Region', () => {
     assert.equal(await opened(again.stdout, newKey.keyArn), secret);
   });
 
-  test('is opened by the alias’s key of yesterday, which the alias names no more', async () => {
+  test('is opened by the alias’s previous key, which the alias no longer names', async () => {
     const [first, second] = await Promise.all([
       moto.createKey({ alias: 'moved' }),
       moto.createKey(),
@@ -232,7 +232,7 @@ describe('a KMS blob to a key of the same Region', () => {
   });
 });
 
-describe('all else is decrypted and encrypted again', () => {
+describe('anything else is decrypted and re-encrypted', () => {
   const viaThisMachine = (from: string[], to: string[]): string[] => [
     ...from.map((operation) => `DECRYPTOR ${operation}`),
     ...to.map((operation) => `ENCRYPTOR ${operation}`),
@@ -280,7 +280,7 @@ describe('all else is decrypted and encrypted again', () => {
     assert.ok(back.stdout.equals(large));
   });
 
-  test('the right user’s alone, before any call and without a new local key', async () => {
+  test('only for the right user, before any call and without a new local key', async () => {
     const message = await encrypted(secret, ['-k', 'local']);
     const file = join(temporaryFolder(), 'new.key');
     const failure = await failureOf(
@@ -347,7 +347,7 @@ describe('in place', () => {
     onlyFile(file);
   });
 
-  test('what can’t be proved to open leaves the file as it was', async () => {
+  test('a ciphertext that can’t be proved to open leaves the file as it was', async () => {
     const { publicFile } = makeRsaPair(temporaryFolder(), 'offline');
     const denied = awsError('AccessDeniedException');
     for (const [operation, args, fault, code] of [
@@ -403,7 +403,7 @@ describe('in place', () => {
 });
 
 describe('the command line', () => {
-  test('a key to move to is needed, and no message is read without', async () => {
+  test('a key to move to is needed, and no message is read without one', async () => {
     const failure = await failureOf('kms-reencrypt', ['-u', 'alice', '-k', 'alias/old'], {
       ...inHome({ KEY_ID: undefined }),
       stdin: 'x',
@@ -436,7 +436,7 @@ describe('the command line', () => {
     }
   });
 
-  test('--region against the new key’s ARN contradicts', async () => {
+  test('--region contradicts the new key’s ARN', async () => {
     const failure = await failureOf(
       'kms-reencrypt',
       ['-u', 'alice', '-k', 'local', '--region', 'eu-west-1', '--to-key', newKey.keyArn],
@@ -465,7 +465,7 @@ describe('the command line', () => {
     assert.equal(await opened(readFileSync(file), `rsa:${pair.privateFile}`), secret);
   });
 
-  test('what is no ciphertext is said to be none', async () => {
+  test('what is not a ciphertext is reported as such', async () => {
     for (const [stdin, says] of [
       ['', /input is empty/],
       ['hello!', /unexpected ! after 5 characters of base64/],
@@ -537,7 +537,7 @@ describe('a batch', () => {
     { id: 3, user: 'alice', message: 'three' },
   ];
 
-  test('of messages is moved by one data key a user, the rest of each line kept', async () => {
+  test('of messages is moved with one data key per user, and the rest of each line is kept', async () => {
     const lines = await batchOf(plain, oldKey.keyArn);
     const done = await run('kms-reencrypt', ['--batch', '-q', '--to-key', newKey.keyArn], {
       ...inHome(),
@@ -573,7 +573,7 @@ describe('a batch', () => {
     ]);
   });
 
-  test('keeps the ciphertext of a line that fails, and mends it in a second run', async () => {
+  test('keeps the ciphertext of a line that fails, and fixes it in a second run', async () => {
     const lines = [
       ...(await batchOf(plain, oldKey.keyArn)),
       ...(await batchOf([{ user: 'alice', message: 'of a local key', error: 'mine' }], 'local')),
@@ -603,7 +603,7 @@ describe('a batch', () => {
     assert.deepEqual(opened, [...plain, { user: 'alice', message: 'of a local key' }]);
   });
 
-  test('with a line that is no object ends, and leaves the file', async () => {
+  test('with a line that is not an object ends, and leaves the file', async () => {
     const file = join(temporaryFolder(), 'all.jsonl');
     const content = `${jsonLines(await batchOf(plain, 'local'))}not JSON\n`;
     writeFileSync(file, content);

@@ -72,7 +72,7 @@ function assertNothingLeftBehind(): void {
   assert.deepEqual(readdirSync(tmp), []);
 }
 
-test('in what is said and written, whether all goes well or not', async () => {
+test('in what is printed and written, whether or not all goes well', async () => {
   const line = JSON.stringify({ user: 'alice', message: plaintext });
   const ciphertexts: Buffer[] = [];
   for (const [args, stdin] of [

@@ -239,7 +239,7 @@ describe('errors that KMS names', () => {
     });
   }
 
-  test('AccessDenied tells what else it may mean, on decryption a changed message too', async () => {
+  test('AccessDenied says what else it may mean, including a changed message when decrypting', async () => {
     proxy.fault(awsError('AccessDeniedException'));
     const [encrypting, decrypting] = await Promise.all([
       encryptBy(proxy.endpoint),
@@ -284,7 +284,7 @@ describe('what moto answers by itself', () => {
     assert.match(error.message, /for bob \(InvalidCiphertextException\)\.$/);
   });
 
-  test('another key, which moto takes for a missing permission', async () => {
+  test('another key, which moto reports as a missing permission', async () => {
     const error = await failsAt(async (kms) => {
       const { ciphertextBase64 } = await kms.encrypt('alias/theKey', 'alice', message);
       return kms.decrypt('alias/another', 'alice', ciphertextBase64);
@@ -293,7 +293,7 @@ describe('what moto answers by itself', () => {
   });
 });
 
-describe('answers that make no sense', () => {
+describe('unexpected responses', () => {
   const strange: [string, Fault, RegExp][] = [
     ['an HTML page with 503', htmlPage(503), /\(HTTP 503\)/],
     ['an HTML page with 403', htmlPage(403), /\(HTTP 403\)/],
@@ -335,7 +335,7 @@ describe('answers that make no sense', () => {
   }
 });
 
-describe('the way to KMS', () => {
+describe('the connection to KMS', () => {
   const wayErrors: [string, () => Promise<KmsPocError>, RegExp, RegExp][] = [
     [
       'refused',
@@ -408,7 +408,7 @@ describe('the way to KMS', () => {
     await secure.stop();
   });
 
-  test('codes that no test machine can bring about', () => {
+  test('codes that no test machine can cause', () => {
     const call: KmsCall = {
       operation: 'decrypt',
       keyId: 'alias/theKey',

@@ -96,7 +96,7 @@ const errorOf = async (pending: Promise<unknown>): Promise<KmsPocError> => {
   return error;
 };
 
-describe('each call goes on in the next Region', () => {
+describe('each call continues in the next Region', () => {
   for (const [name, call] of Object.entries(calls)) {
     test(`to ${name}`, async () => {
       for (const endpoint of [refusingEndpoint, unknownHostEndpoint]) {
@@ -189,7 +189,7 @@ test('calls that fail together move on together, and later ones start there', as
   assert.equal(proxy.count(undefined, 'eu-west-1'), 5);
 });
 
-test('with no Region left the error tells of each', async () => {
+test('with no Region left, the error names each of them', async () => {
   const { kms } = await twoRegions(refusingEndpoint, unknownHostEndpoint);
   const error = await errorOf(kms.encrypt(key.keyArn, 'alice', message));
   assert.deepEqual([error.code, error.status], ['Unavailable', 5]);

@@ -17,7 +17,7 @@ test('which hosts are AWS KMS itself', () => {
   }
 });
 
-test("which hosts are not, though some are below AWS's domains", () => {
+test("which hosts are not, though some are under AWS's domains", () => {
   for (const host of [
     'localhost',
     '127.0.0.1',

@@ -37,7 +37,7 @@ test('CONTRIBUTING.md draws the layers as they are, in the order of the fence', 
   }
 });
 
-test('nothing stands beside the layers but what the fence lists', () => {
+test('nothing is outside the layers except what the fence lists', () => {
   const files = readdirSync(join(projectFolder, 'src'), { withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ name }) => name);

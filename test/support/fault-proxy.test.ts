@@ -44,7 +44,7 @@ test('without a fault it passes requests on and remembers them', async () => {
   assert.deepEqual([proxy.count(), proxy.count('Decrypt')], [1, 0]);
 });
 
-test('a fault for two requests is over with the third', async () => {
+test('a fault for two requests is over by the third', async () => {
   proxy.fault(awsError('DisabledException'), { operation: 'Decrypt' });
   proxy.fault(awsError('ThrottlingException', 400, 'Rate exceeded'), { times: 2 });
   await encryptBy(proxy.endpoint, { maxAttempts: 3 });

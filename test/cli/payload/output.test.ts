@@ -85,7 +85,7 @@ function refused(failure: Failure, says: RegExp): void {
 }
 
 describe('--out', () => {
-  test('makes a file of its owner, whatever the umask, and puts nothing on standard output', async () => {
+  test('creates a file only its owner can read, whatever the umask, and prints nothing on standard output', async () => {
     const cwd = temporaryFolder();
     const { status, stdout } = await inShell(
       'umask 0; printf "this is a secret" | COMMAND',
@@ -99,7 +99,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(cwd), ['new']);
   });
 
-  test('replaces what is there, by a file of its owner', async () => {
+  test('replaces an existing file with one only its owner can read', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old'.repeat(1000), { mode: 0o644 });
     const { status } = await run('kms-decrypt', [...args, '-o', 'old'], {
@@ -144,7 +144,7 @@ describe('--out', () => {
     assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
   });
 
-  test('without it verified frames go out, and the status is the word on the whole', async () => {
+  test('without it, verified frames go out, and the status tells whether that is everything', async () => {
     const { status, stdout, stderr } = await run('kms-decrypt', args, {
       stdin: brokenAtItsEnd,
       home,
@@ -156,7 +156,7 @@ describe('--out', () => {
     assert.ok(stdout.length < longPlaintext.length);
   });
 
-  test('keeps symlinks, and replaces or makes what they point to', async () => {
+  test('keeps symlinks, and replaces or creates what they point to', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     writeFileSync(join(cwd, 'folder', 'target'), 'old');
@@ -188,7 +188,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(join(cwd, 'folder')).sort(), ['direct', 'made', 'target']);
   });
 
-  test('refuses the file that is the input, by whatever name', async () => {
+  test('refuses the input file, under any name', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'message'), short);
     symlinkSync('message', join(cwd, 'symlink'));
@@ -207,7 +207,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(cwd).sort(), ['hardlink', 'message', 'symlink']);
   });
 
-  test('refuses what can be no file, before the message is read', async () => {
+  test('refuses what cannot be a file, before the message is read', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     writeFileSync(join(cwd, 'file'), '');
@@ -279,7 +279,7 @@ describe('--out', () => {
     }
   });
 
-  test('a disk that gets full in the middle leaves the old file, and no other', async () => {
+  test('a disk that fills up halfway leaves the old file, and no other', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old');
     const input = join(temporaryFolder(), 'input');
@@ -375,7 +375,7 @@ describe('--in and standard input', () => {
     assert.equal(stdout.toString(), secret);
   });
 
-  test('what is no file', async () => {
+  test('what is not a file', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     symlinkSync('loop', join(cwd, 'loop'));
@@ -390,7 +390,7 @@ describe('--in and standard input', () => {
     }
   });
 
-  test('a file that fails while it is read', async () => {
+  test('a file that fails while being read', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old');
     for (const more of [[], ['--batch']]) {
@@ -409,7 +409,7 @@ describe('--in and standard input', () => {
     assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
   });
 
-  test('a file that vanishes once the command has begun is read to its end', async () => {
+  test('a file that vanishes after the command has started is read to its end', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'message'), short);
     const terminal = startOnTerminal('kms-decrypt', ['-k', 'local', '-i', 'message'], options(cwd));
@@ -432,7 +432,7 @@ describe('--in and standard input', () => {
     refused(failure, /^Standard input is a folder/);
   });
 
-  test('none at all is no message to decrypt, and never waited for', async () => {
+  test('no standard input means no message to decrypt, and no waiting', async () => {
     const { status, stdout, stderr } = await inShell(
       'COMMAND <&-',
       'kms-decrypt',
@@ -511,7 +511,7 @@ describe('signals', () => {
   });
 });
 
-test('what a killed run left beside the file goes with the next one, and nothing else does', async () => {
+test('the next run removes what a killed run left next to the file, and nothing else', async () => {
   const cwd = temporaryFolder();
   const gone = await run('sh', ['-c', 'echo $$']);
   const deadPid = gone.stdout.toString().trim();

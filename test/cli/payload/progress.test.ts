@@ -75,7 +75,7 @@ async function decrypted(file: string): Promise<Buffer> {
 }
 
 describe('on a terminal', () => {
-  test('a pipe: bytes and rate, anew as more comes, and gone at the end', async () => {
+  test('a pipe: bytes and rate, updated as more comes, and gone at the end', async () => {
     const plaintext = randomBytes(3 * mebibyte);
     const started = await start('kms-encrypt', encryptToFile);
     const { terminal, input, cwd } = started;
@@ -111,7 +111,7 @@ describe('on a terminal', () => {
     });
   }
 
-  test('a batch: lines too; a notice is above the bar, which goes on', async () => {
+  test('a batch: lines too; a notice appears above the bar, which stays', async () => {
     const cwd = temporaryFolder();
     const encrypt = async (key: string): Promise<Buffer> => {
       const stdin = `{"user":"alice","message":"by ${key}"}\n`;
@@ -183,7 +183,7 @@ describe('on a terminal', () => {
     await ends(started, 141, '');
   });
 
-  test('is one line in a window of any width, that changes too', async () => {
+  test('is one line in a window of any width, even if that changes', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'plaintext'), randomBytes(8 * mebibyte));
     const out = makeFifo(cwd, 'out');
@@ -265,7 +265,7 @@ describe('none', () => {
     });
   }
 
-  test('when the payload itself comes out there', async () => {
+  test('when the payload itself appears there', async () => {
     const started = await start('kms-encrypt', forAlice);
     const plaintext = randomBytes(3000);
     await started.input.writeFile(plaintext);
@@ -280,7 +280,7 @@ describe('none', () => {
     assert.ok(plaintext.equals(await decrypted(join(started.cwd, 'ciphertext'))));
   });
 
-  test('before the first byte: who sends it may be asking for a password', async () => {
+  test('before the first byte: the sender may be asking for a password', async () => {
     const started = await start('kms-encrypt', encryptToFile);
     await untilABarWouldShow();
     assert.equal(started.terminal.output(), '');

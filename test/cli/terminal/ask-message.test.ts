@@ -128,7 +128,7 @@ describe('a message', () => {
     assert.match(await terminal.screen(), /^message: ab$/m);
   });
 
-  test('corrected, over the edge of a window of 40 columns', async () => {
+  test('corrected, across the edge of a window of 40 columns', async () => {
     const prompt = 'Hello alice, please enter your message to encrypt: ';
     const terminal = await start({ prompt, columns: 40 });
     terminal.write('this goes over the edge 😀日本 of the window');
@@ -161,7 +161,7 @@ describe('a message', () => {
     await ended(terminal, 0);
   });
 
-  test('in a window that changes its size', async () => {
+  test('in a window that changes size', async () => {
     const terminal = await start();
     const message = 'one two three four five six seven eight';
     terminal.write(message);
@@ -273,7 +273,7 @@ describe('a paste', () => {
   });
 });
 
-describe('given up', () => {
+describe('abandoned', () => {
   const cases: [what: string, keys: string][] = [
     ['Ctrl-C', '\x03'],
     ['Ctrl-D', '\x04'],
@@ -313,7 +313,7 @@ describe('given up', () => {
     });
   }
 
-  test('when the terminal that it reads is gone, and not its own', async () => {
+  test('when the terminal that it reads is gone, but not its own', async () => {
     const holder = spawn(process.execPath, [
       '-e',
       `require('@lydell/node-pty')
@@ -333,7 +333,7 @@ describe('given up', () => {
     await ended(terminal, 1);
   });
 
-  test('when the terminal is gone: never as if all were well', async () => {
+  test('when the terminal is gone: never as a success', async () => {
     const folder = temporaryFolder();
     const result = fileWith(folder, 'result', /status .*\n/);
     // The outer shell owns the terminal: when it is killed, the terminal hangs up on the others.
@@ -390,7 +390,7 @@ describe('suspended', () => {
     });
   }
 
-  test('where no shell could continue it: it goes on', async () => {
+  test('with no shell to continue it: it continues by itself', async () => {
     const terminal = await start();
     terminal.write('half a\x1a');
     await terminal.waitFor('\x1b[?2004h');

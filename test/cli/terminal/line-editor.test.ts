@@ -61,7 +61,7 @@ describe('typed text', () => {
     });
   }
 
-  test('is shown as it is typed, half characters when they are whole', () => {
+  test('is shown as it is typed, and half characters once they are complete', () => {
     const emoji = Buffer.from('😀');
     const editor = createLineEditor();
     editor.feed(Buffer.from('pâ'));
@@ -75,7 +75,7 @@ describe('typed text', () => {
     assert.equal(editor.visible(), 'pâ');
   });
 
-  test('bytes that are not UTF-8 are kept as they are, and Backspace takes back one', () => {
+  test('bytes that are not UTF-8 are kept as they are, and Backspace removes one', () => {
     const { editor } = feed(Uint8Array.of(0x61, 0xe4, 0xf6), backspace);
     assert.deepEqual(editor.message(), Uint8Array.of(0x61, 0xe4));
   });
@@ -102,13 +102,13 @@ describe('escape sequences are ignored', () => {
     });
   }
 
-  test('one that was cut takes nothing with it after a pause', () => {
+  test('one that was cut off swallows nothing after a pause', () => {
     const { editor } = feed('a\x1b[');
     editor.feed(Buffer.from('Ab'));
     assert.equal(Buffer.from(editor.message()).toString(), 'aAb');
   });
 
-  test('one that was cut leaves Ctrl-C and Enter alone', () => {
+  test('one that was cut off leaves Ctrl-C and Enter alone', () => {
     assert.equal(feed('a\x1b]', '\x03').outcome, 'interrupted');
     assert.equal(feed('a\x1b[', '\r').outcome, 'entered');
   });
@@ -205,7 +205,7 @@ describe('pastes in brackets', () => {
     assert.equal(Buffer.from(editor.message()).toString(), 'a\nb\nc');
   });
 
-  test('any bytes come out as they went in, but for CR, however they were split', () => {
+  test('any bytes except CR come out as they went in, however they were split', () => {
     const content = fc
       .uint8Array({ maxLength: 300 })
       .filter((bytes) => !Buffer.from(bytes).includes('\x1b[201~'));
@@ -230,7 +230,7 @@ describe('pastes without brackets', () => {
       'a\nb\n',
       '[pasted 4 characters, 2 lines, line break at the end]',
     ],
-    ['split behind the line break', ['ab\r', 'c'], 'ab\nc', '[pasted 4 characters, 2 lines]'],
+    ['split after the line break', ['ab\r', 'c'], 'ab\nc', '[pasted 4 characters, 2 lines]'],
     [
       'line breaks alone',
       ['\r\r'],
@@ -251,7 +251,7 @@ describe('pastes without brackets', () => {
     });
   }
 
-  test('what was typed before stays by itself', () => {
+  test('what was typed before stays separate', () => {
     const { editor } = feed('typed ');
     editor.feed(Buffer.from('a\rb'));
     assert.equal(editor.visible(), 'typed ');
@@ -317,7 +317,7 @@ test('how bytes are split into reads makes no difference', () => {
   );
 });
 
-test('nothing that is shown can drive the terminal', () => {
+test('nothing that is shown can control the terminal', () => {
   fc.assert(
     fc.property(bytesOfInterest, (bytes) => {
       assert.doesNotMatch(shownOf(bytes), /[^\P{Cc}\t]/u);
