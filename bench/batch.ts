@@ -1,6 +1,6 @@
 /**
- * Many short messages of many users through `--batch`, whole processes, beside the Encryption SDK's
- * own calls, one message after the other; and how often KMS is asked.
+ * Many short messages for many users through `--batch`, timed as whole processes, compared with the
+ * Encryption SDK's own calls, one message after the other; and how many KMS calls that takes.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { measure } from './rounds.ts';
 import type { Table } from './table.ts';
 
 const messages = 100_000;
-/** One by one they are so slow that some are enough to tell. */
+/** One by one they are so slow that a small number is enough to measure. */
 const libraryMessages = 2000;
 const users = 100;
 const messageLength = 200;

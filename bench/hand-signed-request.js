@@ -1,4 +1,4 @@
-// The floor of the start-up: one KMS Encrypt, signed by hand (Signature Version 4), no package.
+// The floor for start-up: one KMS Encrypt, signed by hand (Signature Version 4), no packages.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 import { createHash, createHmac } from 'node:crypto';
 import { request } from 'node:http';

@@ -1,10 +1,10 @@
 /**
- * The references that are the Encryption SDK as its own examples use it:
+ * The references that use the Encryption SDK the way its own examples do:
  *
  * - `stream-encrypt`, `stream-decrypt FILE`: a stream with its defaults (signed, frames of 4 KiB);
  *   a tenth of the speed is expected.
- * - `batch-encrypt`, `batch-decrypt FILE`: messages one by one, but without a signature: what is
- *   left to win then is not won by leaving that out.
+ * - `batch-encrypt`, `batch-decrypt FILE`: messages one by one, but without a signature, so that
+ *   any advantage over it does not come from leaving that out.
  *
  * The result goes to standard output, and the milliseconds to standard error.
  */

@@ -1,6 +1,6 @@
-// The floor of a stream: `encrypt FILE` and `decrypt FILE` by node:crypto alone,
-// the same cipher with no header, frames or wrapped keys. `encrypt` puts the
-// tag in FILE.encrypted.tag, `decrypt` reads it from FILE.tag.
+// The floor for a stream: `encrypt FILE` and `decrypt FILE` with node:crypto alone, using the
+// same cipher with no header, frames or wrapped keys. `encrypt` puts the tag in FILE.encrypted.tag,
+// `decrypt` reads it from FILE.tag.
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { argv, exit, stdout } from 'node:process';

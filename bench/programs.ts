@@ -1,4 +1,4 @@
-/** What is measured: the built commands, and the references beside them. */
+/** What is measured: the built commands, and the references they are compared with. */
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -7,7 +7,7 @@ import { type ProcessOptions, time } from './rounds.ts';
 
 const dist = join(import.meta.dirname, '..', 'dist');
 
-/** As the shell starts a built command: Node's file and arguments. */
+/** The way the shell starts a built command: Node's file and arguments. */
 export const command = (name: 'kms-encrypt' | 'kms-decrypt', args: readonly string[]): string[] => [
   '--expose-gc',
   '--',
@@ -21,7 +21,7 @@ export async function timeNode(args: readonly string[], options: ProcessOptions)
   return (await time(process.execPath, args, options)).milliseconds;
 }
 
-/** @returns the mebibytes of memory that a run takes; telling it costs time */
+/** @returns the mebibytes of memory that a run takes; measuring it takes time */
 export async function memoryOfNode(
   args: readonly string[],
   options: ProcessOptions,
@@ -30,7 +30,7 @@ export async function memoryOfNode(
   return maxRssMebibytes((await time(process.execPath, args, { ...options, env })).stderr);
 }
 
-/** The Encryption SDK by itself, bundled as the commands are: see library.ts. */
+/** The Encryption SDK on its own, bundled like the commands: see library.ts. */
 export async function buildLibrary(folder: string): Promise<string> {
   const outfile = join(folder, 'library.mjs');
   await build({
@@ -49,7 +49,7 @@ export async function buildLibrary(folder: string): Promise<string> {
   return outfile;
 }
 
-/** @returns milliseconds of its work, its start-up not counted */
+/** @returns the milliseconds that its work takes, not counting its start-up */
 export async function timeLibrary(
   program: string,
   args: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Measures in rounds: every case once in each, so that whatever else the machine does meets all of
- * them, and their ratios hold where their times don't.
+ * Measures in rounds that run every case once, so that anything else the machine does affects all
+ * of them, and the ratios hold even if the times don't.
  */
 import { spawn } from 'node:child_process';
 
@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 export type Case = () => Promise<number>;
 
 /**
- * The first round, which fills caches and makes keys, isn't counted.
+ * The first round, which fills caches and creates keys, isn't counted.
  *
  * @returns the median milliseconds of each case
  */
@@ -34,14 +34,14 @@ const median = (values: readonly number[]): number =>
 export interface ProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly input?: string;
-  /** A file's descriptor; nowhere when not given. */
+  /** A file descriptor; by default the output is discarded. */
   readonly output?: number;
 }
 
 /**
- * Runs a program from its start to its end.
+ * Runs a program from start to end.
  *
- * @throws when it fails, with what it said
+ * @throws if it fails, with what it printed
  */
 export async function time(
   file: string,

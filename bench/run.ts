@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- start-up | streams | batch …]`: speed as ratios to references that are
- * measured in the same run. Prints tables in Markdown; a run of all of them puts them in README.md
- * too, between `<!-- bench -->` and `<!-- /bench -->`.
+ * measured in the same run. Prints tables in Markdown; a run of all of them also puts them into
+ * README.md, between `<!-- bench -->` and `<!-- /bench -->`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

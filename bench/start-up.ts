@@ -1,5 +1,5 @@
 /**
- * What one message feels like: whole processes, from their start to their end.
+ * What a single message feels like: whole processes, from start to end.
  *
  * The floor is the same KMS request, signed by hand over node:http, without any package.
  */

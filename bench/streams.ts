@@ -1,6 +1,6 @@
 /**
- * How fast the commands encrypt and decrypt a long file, whole processes, beside a plain
- * node:crypto pipe and the Encryption SDK with its defaults.
+ * How fast the commands encrypt and decrypt a long file, timed as whole processes, compared with a
+ * plain node:crypto pipe and the Encryption SDK with its defaults.
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { measure } from './rounds.ts';
 import type { Table } from './table.ts';
 
 const mebibytes = 512;
-/** The library with its defaults is so slow that a part of the data is enough to tell. */
+/** The library with its defaults is so slow that part of the data is enough to measure. */
 const partMebibytes = mebibytes / 8;
 const rounds = 5;
 

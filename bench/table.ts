@@ -1,4 +1,4 @@
-/** What a benchmark found, as a table. */
+/** The results of a benchmark, as a table. */
 export interface Table {
   /** A sentence that ends with a colon. */
   readonly title: string;

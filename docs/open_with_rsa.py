@@ -1,4 +1,4 @@
-"""Opens a message with an RSA backup key by AWS's Encryption SDK for Python, without kms-poc.
+"""Opens a message with an RSA backup key and AWS's Encryption SDK for Python, without kms-poc.
 
     pip install aws-encryption-sdk
     python3 open_with_rsa.py USER PRIVATE.pem PASSPHRASE-FILE < message.b64 > message

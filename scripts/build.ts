@@ -1,11 +1,12 @@
 /**
- * Bundles the commands into dist/: a message is encrypted in less time than Node needs to find the
+ * Bundles the commands into dist/: encrypting a message takes less time than Node needs to find the
  * files of the packages one by one.
  *
- * - From the packages' ES sources (`module` before `main`): two thirds less code than their
+ * - Built from the packages' ES sources (`module` before `main`): two thirds less code than their
  *   CommonJS builds.
- * - Split: what a run doesn't need (the Encryption SDK for a KMS blob, KMS for a local key, prompts
- *   in a pipe, credential providers that aren't the source) is a file that it doesn't load.
+ * - Split into chunks: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a
+ *   local key, prompts in a pipe, credential providers that aren't used) is in a file that it
+ *   doesn't load.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { chmod, readdir, writeFile } from 'node:fs/promises';
@@ -18,7 +19,7 @@ const dist = join(root, 'dist');
 
 /**
  * yargs measures help texts with string-width, which builds an `Intl.Segmenter` and a huge regular
- * expression at load. Ours are ASCII, where the length is the width.
+ * expression when it is loaded. Our help texts are ASCII, whose width is its length.
  */
 const lightStringWidth: Plugin = {
   name: 'light-string-width',
@@ -34,20 +35,20 @@ const lightStringWidth: Plugin = {
 };
 
 /**
- * The first two lines of a command: the shell starts Node with `--` before the file. The second is
- * a command to the shell, and to JavaScript a string and a comment.
+ * The first two lines of a command: the shell starts Node with `--` before the file. The second
+ * line is a command to the shell, and a string and a comment to JavaScript.
  *
- * Without `--` Node takes our option --env-file, wherever it stands, for its own: it obeys
- * NODE_OPTIONS in that file, which can run any code, and ends with a status of its own if there is
- * no such file (https://github.com/nodejs/node/issues/54232). `env -S node --` would do as well,
- * but BusyBox (Alpine) has none.
+ * Without `--`, Node takes our option --env-file, wherever it is, for its own: it obeys
+ * NODE_OPTIONS in that file, which can run any code, and exits with its own status if there is no
+ * such file (https://github.com/nodejs/node/issues/54232). `env -S node --` would also work, but
+ * BusyBox (Alpine) doesn't support it.
  */
 const launcher = `#!/bin/sh\n':' //; exec node --expose-gc -- "$0" "$@"\n`;
 
 const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;
 };
-/** Such as `kms-encrypt`, which begins in src/bin/kms-encrypt.ts. */
+/** Such as `kms-encrypt`, whose entry point is src/bin/kms-encrypt.ts. */
 const commands = Object.keys(bin);
 
 rmSync(dist, { recursive: true, force: true });
@@ -63,10 +64,10 @@ const { metafile } = await build({
   target: 'node20.19',
   mainFields: ['module', 'main'],
   minifySyntax: true,
-  minifyWhitespace: true, // names stay: a stack (DEBUG=kms-poc) must tell where it is
+  minifyWhitespace: true, // names are kept: a stack trace (DEBUG=kms-poc) must tell where it is
   legalComments: 'none', // all licences are in one file, below
   banner: {
-    // CommonJS packages in the bundle ask for Node's own modules with require.
+    // CommonJS packages in the bundle load Node's own modules with require.
     js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);",
   },
   plugins: [lightStringWidth],
@@ -80,7 +81,7 @@ for (const command of commands) {
 }
 await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licenses(metafile));
 
-/** The licence texts of the packages in the bundle, as they ask for. */
+/** The licence texts of the packages in the bundle, as those licences require. */
 async function licenses({ inputs }: Metafile): Promise<string> {
   const folders = new Set(
     Object.keys(inputs)

@@ -1,12 +1,12 @@
 /**
  * The fence between the layers of src/: an ESLint rule that reads one list. The linter, the test
- * that tries to climb over it and the picture in CONTRIBUTING.md all use this list.
+ * that tries to climb over the fence and the picture in CONTRIBUTING.md all use this list.
  */
 import { dirname, join, relative, sep } from 'node:path';
 
 const source = join(import.meta.dirname, '..', 'src');
 
-/** From the top down. A layer imports itself and those after it, never one before it. */
+/** From the top down. A layer may import itself and those after it, never one before it. */
 export const layers = [
   'bin',
   'cli',
@@ -19,10 +19,10 @@ export const layers = [
   'streams',
 ];
 
-/** What stands beside the layers, and may be imported by all of them. */
+/** Files outside the layers, which all of them may import. */
 export const sharedFiles = ['errors.ts', 'events.ts'];
 
-/** Only `cli` and what starts it touch the process and the terminal, or read `.env`. */
+/** Only `cli` and what starts it may touch the process and the terminal, or read `.env`. */
 export const layersBelowCli = layers.slice(layers.indexOf('cli') + 1);
 
 const modulesOfCli = new Set(
@@ -31,7 +31,7 @@ const modulesOfCli = new Set(
     .concat('prompts', 'yargs', 'dotenv'),
 );
 
-/** @returns the path below src/ in its parts; undefined for a file that is elsewhere */
+/** @returns the parts of the path below src/; undefined for a file somewhere else */
 function placeOf(path) {
   const parts = relative(source, path).split(sep);
   return parts[0] === '..' ? undefined : parts;
@@ -93,7 +93,7 @@ const rule = {
   },
 };
 
-/** Refuses names that are imported from node:process. */
+/** Forbids importing names from node:process. */
 const notFromProcess = (names, message) => ({
   'no-restricted-imports': [
     'error',

@@ -1,12 +1,12 @@
 /**
- * The one error class. Whatever fails for a reason that a user can understand is thrown as a
+ * The one error class. Anything that fails for a reason a user can understand is thrown as a
  * KmsPocError; anything else is a bug and ends with status 1.
  */
 
 /** The exit statuses of every command (README, "Exit status"). */
 export const exitStatus = {
   ok: 0,
-  /** Anything unexpected, a full disk included. */
+  /** Anything unexpected, including a full disk. */
   unexpected: 1,
   /** Usage or settings. */
   usage: 2,
@@ -17,7 +17,7 @@ export const exitStatus = {
   /** KMS can't be reached, throttles or fails. */
   unavailable: 5,
   interrupted: 130,
-  /** Whoever read standard output closed it; nothing is said. */
+  /** The reader of standard output closed it; nothing is printed. */
   outputClosed: 141,
 } as const;
 
@@ -28,17 +28,17 @@ const statusOfCode = {
   Unexpected: exitStatus.unexpected,
   FileError: exitStatus.unexpected,
   Usage: exitStatus.usage,
-  /** The input is no ciphertext, or not all of one. */
+  /** The input is not a ciphertext, or not a complete one. */
   NotCiphertext: exitStatus.undecryptable,
-  /** A ciphertext, but of a kind or a size that is not read. */
+  /** A ciphertext of a kind or size that is not supported. */
   Unsupported: exitStatus.undecryptable,
   /** An Encryption SDK message without a signature, where one is required. */
   NotSigned: exitStatus.undecryptable,
   /** The header names another user. Public knowledge: the header is not encrypted. */
   WrongUser: exitStatus.undecryptable,
-  /** None of the configured keys made it. Public knowledge too: of a blob, KMS says it. */
+  /** None of the configured keys encrypted it. This is public too: for a blob, KMS says so. */
   WrongKey: exitStatus.undecryptable,
-  /** Every failure of the cryptography itself: one code, one text, so that it is no oracle. */
+  /** Every cryptographic failure has this one code and one text, so that it is no oracle. */
   CannotDecrypt: exitStatus.undecryptable,
   Credentials: exitStatus.refused,
   AccessDenied: exitStatus.refused,
@@ -52,7 +52,7 @@ const statusOfCode = {
 
 export type ErrorCode = keyof typeof statusOfCode;
 
-/** Whoever closed the output wants no more; whoever pressed Ctrl-C knows. */
+/** Someone who closed the output wants no more of it; someone who pressed Ctrl-C knows. */
 type SilentCode = 'Interrupted' | 'OutputClosed';
 
 export const isErrorCode = (code: unknown): code is ErrorCode =>
@@ -61,11 +61,15 @@ export const isErrorCode = (code: unknown): code is ErrorCode =>
 export class KmsPocError extends Error {
   override readonly name = 'KmsPocError';
   readonly code: ErrorCode;
-  /** What to do about it: one line, shown below the message. Only what nobody is told has none. */
+  /**
+   * What to do about it: one line, shown below the message. Only errors that are never shown have
+   * none.
+   */
   readonly hint: string | undefined;
 
   /**
-   * @param message one line that says what happened, in the user's words; never a plaintext or a secret
+   * @param message one line that says what happened, in the user's words; never a plaintext or a
+   *   secret
    */
   constructor(code: SilentCode, message: string, hint?: undefined, options?: ErrorOptions);
   constructor(code: ErrorCode, message: string, hint: string | undefined, options?: ErrorOptions);
@@ -79,7 +83,7 @@ export class KmsPocError extends Error {
     return statusOfCode[this.code];
   }
 
-  /** As programs see it, in `--json` and `--batch`. */
+  /** What programs see, in `--json` and `--batch`. */
   toJSON(): { code: ErrorCode; message: string; hint?: string } {
     const { code, message, hint } = this;
     return { code, message, ...(hint !== undefined && { hint }) };
@@ -108,7 +112,9 @@ const reasonOfCode: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
 };
 
-/** @returns what went wrong with a file, for the end of a sentence: `no such file (ENOENT)` */
+/**
+ * @returns what went wrong with a file, to put at the end of a sentence: `no such file (ENOENT)`
+ */
 export function reasonOf(error: unknown): string {
   const code = systemCode(error);
   const reason = reasonOfCode[code];

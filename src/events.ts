@@ -1,6 +1,6 @@
 /**
- * What happens below the command line that a person should know while it happens. One object, made
- * once and handed down with the key sources. (What goes wrong comes up by itself: errors.ts.)
+ * What happens below the command line that a person should know about as it happens. One object,
+ * created once and passed down with the key sources. (Failures are thrown instead: errors.ts.)
  */
 import type { Stats } from 'node:fs';
 
@@ -11,12 +11,13 @@ export interface Events {
   readonly endpoint: (service: 'kms' | 'sts', host: string) => void;
   /** A Region can't be reached or fails: the run goes on in the next one. */
   readonly fallback: (error: KmsPocError, nextRegion: string) => void;
-  /** A local key was made. */
+  /** A local key was created. */
   readonly keyMade: (file: string) => void;
   /** A file with a key or a passphrase was read. */
   readonly keyFile: (file: string, stat: Stats, isSecret: boolean) => void;
   /**
-   * A message was opened by a key other than the first, told before any of its plaintext comes out.
+   * A message was opened by a key other than the first. Called before any of its plaintext comes
+   * out.
    *
    * @param failures why the keys before it did not open it, if they were asked
    */

@@ -11,7 +11,7 @@ import { ensurePythonEnvironment } from './support/python.ts';
 
 const projectFolder = join(import.meta.dirname, '..');
 
-/** @returns the test files below a folder, in order; Node 20's runner has no globs */
+/** @returns the test files below a folder, in order; Node 20's test runner doesn't support globs */
 function testsIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.name !== '.venv')
@@ -67,7 +67,8 @@ function main(args: string[]): number {
       'tsx',
       '--test',
       '--test-reporter=spec',
-      // Each test file starts an emulator of its own, so more than two at once only wait.
+      // Each test file starts its own emulator, so more than two at once would only wait for each
+      // other.
       '--test-concurrency=2',
       ...(files.length > 0 ? files : testsIn(import.meta.dirname)),
     ],

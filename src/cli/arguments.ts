@@ -1,6 +1,4 @@
-/**
- * The command line, read by yargs. Nothing here looks at files, settings or the terminal.
- */
+/** The command line, parsed by yargs. Nothing here looks at files, settings or the terminal. */
 import yargs, { type Options } from 'yargs';
 
 import { usageError } from '../errors.ts';
@@ -32,13 +30,17 @@ interface Information {
   readonly information: string;
 }
 
-/** Each command line on one line, whatever the width: yargs would break it, and it is to be copied. */
+/**
+ * Each command stays on one line, whatever the width, so that it can be copied: yargs would wrap
+ * it.
+ */
 const exampleText = (examples: readonly (readonly [string, string])[]): string =>
   ['Examples:', ...examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`])].join('\n');
 
 /**
- * yargs itself takes `--hide=yes` for `--hide=false`, and a few names that nobody declared: of its
- * own (`--get-yargs-completions`) and of JavaScript's objects (`--constructor`).
+ * On its own, yargs takes `--hide=yes` for `--hide=false`, and accepts a few names that nobody
+ * declared: some of its own (`--get-yargs-completions`) and some of JavaScript's objects
+ * (`--constructor`).
  */
 function checkLongOptions(
   argv: readonly string[],
@@ -54,12 +56,12 @@ function checkLongOptions(
     if (typeof alias === 'string') names.set(alias, type);
   }
   for (const each of argv) {
-    if (each === '--') return; // what follows is no option, and refused as such
+    if (each === '--') return; // what follows is not an option, and is refused later
     const [, name, value] = /^--([^=]*)(=[^]*)?$/.exec(each) ?? [];
     if (name === undefined) continue;
     const type = names.get(name);
     if (type === undefined) {
-      // It may be the message: a private key begins with hyphens too.
+      // It may be the message itself: a private key begins with hyphens too.
       refuse(/^[a-zA-Z-]{1,30}$/.test(name) ? `Unknown option --${name}.` : 'Unknown option.');
     }
     if (type === 'boolean' && value !== undefined) refuse(`--${name} doesn't take a value.`);
@@ -78,7 +80,7 @@ export async function parseArguments(
   columns: number,
 ): Promise<Arguments | Information> {
   const { description, options, examples } = commands[command];
-  // A text that is no option may be the secret itself: it is never repeated in an error.
+  // Text that is not an option may be the secret itself, so an error never repeats it.
   const seeHelp = `See ${command} --help.`;
   const refuse = (message: string): never => {
     throw usageError(message, seeHelp);
@@ -117,7 +119,7 @@ export async function parseArguments(
       },
     );
   } catch (cause) {
-    // yargs' own sentences can repeat what was given, so only the option's name is taken from them.
+    // yargs' own messages can repeat what was given, so only the option's name is taken from them.
     const option = /^Not enough arguments following: ([a-z-]+)$/.exec(
       (cause as Error).message,
     )?.[1];

@@ -1,8 +1,8 @@
 /**
- * Node's compile cache, where it has one (22.8 and up): the second start skips most of the
- * parsing. It is code that will be run, so it lies in the user's own cache folder, which nobody
- * else may write to; Node's default is a fixed name in the temporary folder, where another user
- * could put code of theirs first.
+ * Node's compile cache, where it has one (22.8 and up): from the second start on, most of the
+ * parsing is skipped. It holds code that will be run, so it is kept in the user's own cache folder,
+ * which nobody else may write to. Node's default is a fixed name in the temporary folder, where
+ * another user could put their own code first.
  */
 import { lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
@@ -25,6 +25,6 @@ export function enableCompileCache(): void {
     const isDirectory = (mode & 0o170000) === 0o040000;
     if (isDirectory && uid === getuid() && (mode & 0o077) === 0) enable(folder);
   } catch {
-    // No home, or a full or read-only disk: then it starts without a cache.
+    // No home folder, or a full or read-only disk: start without a cache.
   }
 }

@@ -16,7 +16,7 @@ export function userFolder(kind: keyof typeof places): string {
   const { variable, linux, darwin } = places[kind];
   if (platform === 'darwin') return join(homedir(), ...darwin);
   const given = env[variable];
-  // Empty or relative it counts as not set, as the specification has it: the local key would else
-  // be another one in each current folder.
+  // An empty or relative path counts as not set, as the specification says. Otherwise the local key
+  // would be a different one in each current folder.
   return given !== undefined && isAbsolute(given) ? given : join(homedir(), ...linux);
 }

@@ -1,4 +1,4 @@
-/** From settings to where keys come from. */
+/** Turns settings into the sources that keys come from. */
 import { join } from 'node:path';
 import { env } from 'node:process';
 
@@ -50,8 +50,8 @@ export const kmsOptions = (
 });
 
 /**
- * @param role whose credentials they use; undefined: those of the AWS SDK's own chain
- * @param fallbackRegions where KMS is asked when the first Region is out
+ * @param role whose credentials to use; undefined for those of the AWS SDK's own chain
+ * @param fallbackRegions where KMS is asked when the first Region is down
  * @throws KmsPocError Usage, for settings that are wrong
  */
 export function createKeySources(
@@ -65,7 +65,7 @@ export function createKeySources(
     const { connectKms } = await import('../kms/kms.ts');
     return connectKms({ ...options, region });
   });
-  // One for all keys of a Region and all messages: what is out is found out once.
+  // Shared by all keys of a Region and all messages, so that a dead Region is discovered only once.
   const connectWithFallback = once(async (region: string | undefined) => {
     const { withFallback } = await import('../kms/fallback.ts');
     return withFallback(await connectTo(region), fallbackRegions, connectTo, events);
@@ -111,7 +111,7 @@ const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
     else notice(text);
   },
   otherKey: (key, failures) => {
-    // That an old message is not of the first key is no failure of that key.
+    // That an old message is not encrypted with the first key is not that key's failure.
     const failure = failures.find(({ status }) => status !== exitStatus.undecryptable);
     warn(`opened with another key: ${key}.${failure === undefined ? '' : ` ${failure.message}`}`);
   },

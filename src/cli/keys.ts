@@ -1,6 +1,6 @@
 /**
- * From settings to keys: which key is meant, and what opens it. All that can be wrong with the
- * settings is found here, before a message is asked for.
+ * Turns settings into keys: which key is meant, and what opens it. Anything that can be wrong with
+ * the settings is found here, before a message is asked for.
  */
 import { env } from 'node:process';
 
@@ -30,9 +30,9 @@ import type { Notices } from './terminal/notices.ts';
 interface PreparedKeys {
   readonly access: Access;
   readonly key: KeyReference;
-  /** Further keys for each new message, which may open it too. */
+  /** More keys for each new message, any of which can open it. */
   readonly backupKeys: readonly KeyReference[];
-  /** All that may open a message, in the order to try them. */
+  /** All keys that may open a message, in the order to try them. */
   readonly allKeys: readonly KeyReference[];
   readonly sources: KeySources;
 }
@@ -59,8 +59,8 @@ export async function prepareKeys(
 }
 
 /**
- * For `kms-reencrypt`: from which keys to which, with whose credentials. All that can be wrong with
- * the settings is found now; keys are opened, and a passphrase is asked for, by `openMove`.
+ * For `kms-reencrypt`: which keys to move from and to, and whose credentials to use. Anything that
+ * can be wrong with the settings is found now; `openMove` opens keys and asks for a passphrase.
  *
  * @throws KmsPocError Usage
  */
@@ -74,7 +74,7 @@ export async function prepareMove(
     throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
   }
   const newKey = parseKeyReference(settings.toKey.value, titleOf(settings.toKey));
-  // Not held to FALLBACK_REGIONS: those are of the key that is left, it may be.
+  // FALLBACK_REGIONS is not checked against the new key: it may be meant for the key being left.
   checkRegion(newKey, settings);
   const newKeys = [newKey, ...backupKeys] as const;
   tellImplicitKeys([settings.toKey, settings.backupKeys], newKeys, notices);
@@ -135,7 +135,7 @@ export function parseBackupKeys(settings: Settings): KeyReference[] {
   );
 }
 
-/** A script must never fall back to a local key unseen; in a terminal it is seen. */
+/** A script must never fall back to a local key unnoticed; in a terminal it is noticed. */
 function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices): KeyReference {
   const key = parseKey(settings);
   if (key !== undefined) {
@@ -150,7 +150,7 @@ function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices)
 }
 
 /**
- * @returns undefined where none is set
+ * @returns undefined if none is set
  * @throws KmsPocError Usage
  */
 export function parseKey(settings: Settings): KeyReference | undefined {
@@ -167,7 +167,7 @@ export const noKeySet = (): KmsPocError =>
     'Set KEY_ID in .env or the environment, or pass --key. (--key local needs no AWS account.)',
   );
 
-/** An ARN's Region beats the settings, but asking for another one in the same call contradicts. */
+/** An ARN's Region overrides the settings, but --region for another one contradicts it. */
 function checkRegion(key: KeyReference, { region }: Settings): void {
   const arnRegion = key.kind === 'aws' ? key.arnRegion : undefined;
   if (!isFromOption(region) || arnRegion === undefined || region?.value === arnRegion) return;
@@ -177,7 +177,9 @@ function checkRegion(key: KeyReference, { region }: Settings): void {
   );
 }
 
-/** Elsewhere an alias may mean another key, and a key of one Region is nowhere else. */
+/**
+ * In another Region an alias may mean another key, and a single-Region key does not exist there.
+ */
 export function checkFallback(key: KeyReference, settings: Settings): void {
   if (settings.fallbackRegions().length === 0 || key.kind !== 'aws') return;
   if (!isMultiRegionKey(key.keyId)) {
@@ -186,7 +188,8 @@ export function checkFallback(key: KeyReference, settings: Settings): void {
       'Name the multi-Region key itself, or turn fallback off for this run: put FALLBACK_REGIONS=, in front of the command.',
     );
   }
-  // Calls for every Region go there: the Region that it is in would be asked for all of them.
+  // Calls for every Region go to this endpoint, so the one Region it belongs to would get all of
+  // them.
   const endpoint = settings.endpoint('kms');
   if (endpoint !== undefined && isAwsHost(new URL(endpoint.value).hostname, 'kms')) {
     throw usageError(

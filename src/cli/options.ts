@@ -1,9 +1,9 @@
-/** The options of each command, with the words of its help. */
+/** The options of each command, with their help texts. */
 import type { Options } from 'yargs';
 
 const text = (description: string, alias?: string): Options => ({
   type: 'string',
-  requiresArg: true, // or a lone - would be no value
+  requiresArg: true, // otherwise a lone - would not count as a value
   description,
   ...(alias === undefined ? {} : { alias }),
 });

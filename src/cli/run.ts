@@ -1,5 +1,6 @@
 /**
- * A command from its start to its exit: the one place that catches, and the one that exits.
+ * Runs a command from start to exit: the only place that catches errors, and the only one that
+ * exits.
  */
 import process, { argv, env } from 'node:process';
 
@@ -21,19 +22,22 @@ export async function run(name: CommandName): Promise<void> {
   const fail = (error: unknown): void => {
     process.exit(explain(name, error));
   };
-  // A promise nobody awaits must not end as a success, nor as a page of source code.
+  // A promise that nobody awaits must not end as a success, or as a page of source code.
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   endOnSignals();
   try {
-    // Not left to the event loop: an idle connection to KMS would hold it for seconds.
+    // Not left to the event loop, which an idle connection to KMS would keep running for seconds.
     process.exit(await carryOut(name));
   } catch (error) {
     fail(error);
   }
 }
 
-/** arguments → settings → keys → command → output: the rest of the way is the command's. */
+/**
+ * arguments → settings → keys → command → output: everything after the arguments is up to the
+ * command.
+ */
 async function carryOut(name: CommandName): Promise<ExitStatus> {
   requireCurrentFolder();
   const [{ parseArguments }, { loadCommand }] = await Promise.all([
@@ -78,7 +82,7 @@ function requireCurrentFolder(): void {
   }
 }
 
-/** Says what happened, and gives the status to end with. */
+/** Reports an error, and returns the status to end with. */
 function explain(name: CommandName, error: unknown): ExitStatus {
   const known =
     error instanceof KmsPocError
@@ -88,9 +92,9 @@ function explain(name: CommandName, error: unknown): ExitStatus {
           `Unexpected error (${error instanceof Error ? error.name : typeof error}).`,
           'This is a bug. Run it again with DEBUG=kms-poc in the environment to see where.',
         );
-  // Whoever closed the output wants no more; whoever pressed Ctrl-C knows.
+  // Someone who closed the output wants no more of it; someone who pressed Ctrl-C knows.
   if (known.code !== 'OutputClosed' && known.code !== 'Interrupted') {
-    // Looked up in the raw arguments: they may themselves be the error.
+    // Looked up in the raw arguments, because those may themselves be the error.
     showError(name, known, argv.includes('--json'));
   }
   if (env.DEBUG === 'kms-poc') showStack(error);
@@ -98,14 +102,14 @@ function explain(name: CommandName, error: unknown): ExitStatus {
 }
 
 /**
- * Cleans up, and then ends by the signal itself: to the shell it is 128 + the signal's number, and
- * a script that called the command ends too. `process.exit` is not for this: it waits for each
- * operation on a file, for ever for a FIFO that nobody has at its other end.
+ * Cleans up, then ends by the signal itself: the shell sees 128 + the signal's number, and a script
+ * that called the command ends too. `process.exit` won't do: it waits for every pending file
+ * operation, which takes for ever for a FIFO with nobody at the other end.
  */
 function endOnSignals(): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      process.emit('exit', exitStatus.interrupted); // temporary files go, the terminal is restored
+      process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
       process.removeAllListeners(signal);
       process.kill(process.pid, signal);
     });

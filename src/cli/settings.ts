@@ -1,6 +1,6 @@
 /**
- * Settings: what the command line says, else the environment, else the settings file. Each knows
- * where it was found. Those that can be wrong are read when they are asked for, and throw then.
+ * Settings: from the command line, else the environment, else the settings file. Each one knows
+ * where it was found. Those that can be invalid are parsed when they are asked for, and throw then.
  */
 import { usageError } from '../errors.ts';
 import type { Arguments } from './arguments.ts';
@@ -15,24 +15,24 @@ interface KeyPair {
 
 export type Role = 'ENCRYPTOR' | 'DECRYPTOR';
 
-/** What is a function throws KmsPocError Usage for a setting that is wrong. */
+/** Each function throws KmsPocError Usage if its setting is wrong. */
 export interface Settings {
   readonly file: SettingsFile | undefined;
   readonly keyId: Setting | undefined;
-  /** Where messages are moved to: by default the key for new ones, whatever --key says. */
+  /** The key to move messages to: by default the key for new messages, whatever --key says. */
   readonly toKey: Setting | undefined;
-  /** Further keys that may open each new message. */
+  /** More keys that can open each new message. */
   readonly backupKeys: Setting | undefined;
-  /** Further keys that may open messages, never used to encrypt. */
+  /** More keys that may open messages, but are never used to encrypt. */
   readonly decryptKeys: Setting | undefined;
   readonly rsaPassphraseFile: Setting | undefined;
   readonly region: Setting | undefined;
   readonly profile: Setting | undefined;
-  /** Regions of a multi-Region key's replicas, in order. */
+  /** The Regions of a multi-Region key's replicas, in order. */
   readonly fallbackRegions: () => readonly string[];
-  /** `*`: any well-formed name. */
+  /** `*` for any well-formed name. */
   readonly users: () => readonly string[] | '*';
-  /** Where the environment or the settings file sets one. */
+  /** An endpoint that the environment or the settings file sets. */
   readonly endpoint: (service: 'kms' | 'sts') => Setting | undefined;
   /** Whether new messages are signed. */
   readonly sign: () => boolean;
@@ -40,7 +40,7 @@ export interface Settings {
   readonly requireSigned: () => boolean;
   /** Undefined: the AWS SDK's own chain decides. */
   readonly keyPair: (role: Role) => KeyPair | undefined;
-  /** One as it was given, in the environment or in the file. */
+  /** A setting as it was given, in the environment or in the file. */
   readonly find: (name: SettingName) => Setting | undefined;
 }
 
@@ -108,8 +108,8 @@ export function settingsOf(
 }
 
 /**
- * Half a pair is a mistake that must not silently become the default chain's identity. There is no
- * session token in a pair: one from the environment belongs to other credentials.
+ * Half a pair is a mistake, and must not silently become the default chain's identity. A pair has
+ * no session token: one in the environment belongs to other credentials.
  */
 function findKeyPair(
   role: Role,

@@ -1,4 +1,4 @@
-/** Random messages, encrypted and opened by the same ways as all others. */
+/** Random messages, encrypted and opened the same way as any other message. */
 import { createHash, randomBytes } from 'node:crypto';
 
 import { KmsPocError } from '../errors.ts';
@@ -10,14 +10,14 @@ import { decrypt } from '../messages/decrypt.ts';
 import { encrypt } from '../messages/encrypt.ts';
 
 export interface Canary {
-  /** Of its plaintext, which nobody needs any more. */
+  /** The hash of the plaintext, which itself is not kept. */
   readonly hash: string;
   readonly ciphertext: Uint8Array;
 }
 
-/** Such as KMS encrypts itself, where no other key need open it. */
+/** Short enough for KMS to encrypt directly when no other key has to open it. */
 export const shortBytes = 32;
-/** More than KMS encrypts itself: an AWS Encryption SDK message, as a batch or a file is. */
+/** Too long for KMS to encrypt directly: an AWS Encryption SDK message, like a batch or a file. */
 export const longBytes = 5000;
 
 /** @throws KmsPocError, as `kms-encrypt` would */
@@ -37,7 +37,7 @@ export async function encryptCanary(
 }
 
 /**
- * @param key the only one that is tried
+ * @param key the only key that is tried
  * @throws KmsPocError, as `kms-decrypt` would
  */
 export async function openCanary(

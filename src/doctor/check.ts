@@ -1,7 +1,7 @@
-/** One question of kms-doctor, with its answer. */
+/** One check of kms-doctor and its result. */
 import { KmsPocError } from '../errors.ts';
 
-/** In the order in which they are asked. */
+/** In the order in which they run. */
 export const sections = ['settings', 'files', 'identity', 'keys', 'routes'] as const;
 
 type Section = (typeof sections)[number];
@@ -12,30 +12,31 @@ export interface Check {
   readonly name: string;
   readonly state: 'ok' | 'advice' | 'wrong' | 'skipped';
   readonly detail: string;
-  /** Of advice: what to do. */
+  /** For advice: what to do. */
   readonly hint?: string;
-  /** How long it took, where that tells something. */
+  /** How long it took, where that is informative. */
   readonly milliseconds?: number;
-  /** Of what is wrong: what a command would say about it, and the status it would end with. */
+  /** For a check that is wrong: the error a command would report, with its exit status. */
   readonly error?: KmsPocError;
 }
 
 export type Finding = Pick<Check, 'state' | 'detail' | 'hint'>;
 
 export const ok = (detail: string): Finding => ({ state: 'ok', detail });
-/** It works, and would be better otherwise. */
+/** It works, but could be better. */
 export const advice = (detail: string, hint: string): Finding => ({
   state: 'advice',
   detail,
   hint,
 });
-/** It can't be tried from here, which is no fault. */
+/** It can't be tried from here, which is not a failure. */
 export const skipped = (detail: string): Finding => ({ state: 'skipped', detail });
 
 /**
- * The one place where an error becomes a row: what fails is wrong, and the next check goes on.
+ * The one place where an error becomes a row: the check is wrong, and the next one still runs.
  *
- * @throws KmsPocError Interrupted, at a passphrase: that ends the run; and what is no KmsPocError
+ * @throws KmsPocError Interrupted, at a passphrase prompt, which ends the run; and anything that is
+ *   not a KmsPocError
  */
 export async function check(
   section: Section,

@@ -1,6 +1,6 @@
 /**
- * From a set-up to an answer to each question about it, as it comes. Nothing here writes a file or makes
- * a key.
+ * Runs every check on a setup and yields each result as soon as it is known. Nothing here writes a
+ * file or creates a key.
  */
 import type { Check } from './check.ts';
 import { checkFiles } from './files.ts';
@@ -9,10 +9,10 @@ import { checkKeys } from './keys.ts';
 import { checkRoutes } from './routes.ts';
 import { allKeys, type Subject } from './subject.ts';
 
-/** @throws KmsPocError Interrupted, at a passphrase */
+/** @throws KmsPocError Interrupted, at a passphrase prompt */
 export async function* examine(subject: Subject): AsyncGenerator<Check> {
   yield* checkFiles(subject);
-  // Without a key of KMS nobody asks AWS anything.
+  // Without a KMS key there is nothing to ask AWS.
   if (allKeys(subject).some(({ reference }) => reference.kind === 'aws')) {
     yield* await checkIdentities(subject);
     yield* checkKeys(subject);

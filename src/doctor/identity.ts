@@ -1,9 +1,9 @@
-/** Who am I, for each role? */
+/** Finds out who each role is. */
 import { KmsPocError } from '../errors.ts';
 import { type Check, check, skipped, ok } from './check.ts';
 import type { RoleAccess, Subject } from './subject.ts';
 
-/** At once: the two may wait for the same service that does not answer. */
+/** In parallel, because both may be waiting for the same service that does not answer. */
 export const checkIdentities = ({ encryptor, decryptor }: Subject): Promise<Check[]> =>
   Promise.all([encryptor, decryptor].map(checkIdentity));
 
@@ -12,7 +12,7 @@ const checkIdentity = ({ role, identity }: RoleAccess): Promise<Check> =>
     try {
       return ok(await identity());
     } catch (error) {
-      // Messages need KMS and not STS: only what KMS would say, too, is wrong.
+      // Messages need KMS but not STS, so only what KMS would report too counts as wrong.
       if (!(error instanceof KmsPocError) || isAlsoForKms(error)) throw error;
       return skipped(error.message);
     }

@@ -1,4 +1,4 @@
-/** In which state is each key of KMS, and is it where the settings say it is? */
+/** Checks what state each KMS key is in, and that it is where the settings say it is. */
 import { KmsPocError } from '../errors.ts';
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeyState } from '../kms/key-state.ts';
@@ -75,13 +75,13 @@ const checkReplica = (
     }
   });
 
-/** Messages don't need the permission to look up a key, so far as the routes work. */
+/** Messages don't need permission to look up a key: the routes show whether the key works. */
 function skippedIfHidden(error: unknown): Finding {
   if (error instanceof KmsPocError && error.code === 'AccessDenied') return skipped(error.message);
   throw error;
 }
 
-/** While it is Updating (its primary Region, say) it works. */
+/** A key that is Updating (its primary Region, for example) can still be used. */
 const isUsable = ({ state, isForMessages }: KeyState): boolean =>
   isForMessages && (state === 'Enabled' || state === 'Updating');
 

@@ -1,6 +1,6 @@
 /**
- * Does each way to a message work? Each is tried by itself, with a message of its own where need
- * be: what another key or Region would make up for must not stay unseen.
+ * Checks that each way to a message works. Each is tried on its own, with its own message where
+ * necessary, so that another key or Region can't make up for one that fails and hide it.
  */
 import { inRegion, isMultiRegionKey } from '../formats/kms-arn.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
@@ -56,7 +56,7 @@ export async function* checkRoutes(subject: Subject): AsyncGenerator<Check> {
   }
 }
 
-/** A key of KMS in its own Region and in those that stand in for it, alone and across. */
+/** A KMS key in its own Region and its fallback Regions: each alone, then each pair. */
 async function* drillRegions(
   drill: Drill,
   name: string,
@@ -114,7 +114,7 @@ async function* drillRegions(
   }
 }
 
-/** As `kms-encrypt` writes a message. */
+/** The way `kms-encrypt` does it. */
 async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
   const { subject, user } = drill;
   const [first, ...others] = [
@@ -125,8 +125,8 @@ async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
 }
 
 /**
- * @param forAll a message that this key opens among others. Without one the key gets its own: of a
- *   backup key of KMS that takes the same permission (kms:Encrypt) as in company.
+ * @param forAll a message encrypted with this key among others. Without it the key gets a message
+ *   of its own, which for a KMS backup key takes the same permission (kms:Encrypt).
  */
 const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check> => {
   const { subject, user } = drill;
@@ -152,7 +152,7 @@ const drillAlone = (drill: Drill, key: NamedKey, forAll?: Canary): Promise<Check
   });
 };
 
-/** Nothing is encrypted under it any more, and the credentials needn't be allowed to. */
+/** Nothing is encrypted with it any more, and the credentials need no permission to do so. */
 const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
   timedCheck('routes', key.name, async (): Promise<Finding> => {
     const { subject, user } = drill;
@@ -170,7 +170,7 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
 const encryptForOne = async (drill: Drill, key: NamedKey): Promise<Canary> =>
   encryptCanary(drill.user, [await openForEncryption(drill, key)], shortBytes, drill.subject.sign);
 
-/** As `kms-encrypt` does, but a local key is never made. */
+/** As `kms-encrypt` does, except that a local key is never created. */
 async function openForEncryption(
   { subject }: Drill,
   { reference }: NamedKey,
@@ -181,7 +181,10 @@ async function openForEncryption(
   return { kind: 'file', load: () => Promise.resolve(wrappingKey) };
 }
 
-/** The file of a local key that kms-encrypt has yet to make. What else is wrong with it opening it says. */
+/**
+ * The file of a local key that kms-encrypt has yet to create. Any other problem with the file is
+ * reported when the key is opened.
+ */
 async function unmadeFileOf(
   { subject }: Drill,
   key: NamedKey | undefined,
@@ -194,7 +197,7 @@ async function unmadeFileOf(
   return localKey === undefined ? file : undefined;
 }
 
-/** Keys of KMS have their ARN among the keys, and it is long. */
+/** The ARN of a KMS key is long, and is already shown in the keys section. */
 const shortTextOf = ({ name, reference }: NamedKey): string =>
   reference.kind === 'aws' ? name : keyReferenceText(reference);
 

@@ -1,10 +1,10 @@
-/** Which of the RSA keys at hand belong together. */
+/** Finds out which of the available RSA keys belong together. */
 import { KmsPocError } from '../errors.ts';
 import type { RsaKey } from '../keys/rsa-key.ts';
 import { type Check, check, ok } from './check.ts';
 import { allKeys, type NamedKey, type Subject } from './subject.ts';
 
-/** Those that could be read. What is wrong with the others their own row says. */
+/** The keys that could be read. The others have rows of their own that say what is wrong. */
 export type RsaKeys = ReadonlyMap<NamedKey, RsaKey>;
 
 export async function readRsaKeys(subject: Subject): Promise<RsaKeys> {
@@ -21,7 +21,7 @@ export async function readRsaKeys(subject: Subject): Promise<RsaKeys> {
   return rsaKeys;
 }
 
-/** Who can open what was encrypted under a key: of a public key, whoever has its private half. */
+/** The key that opens what was encrypted with this one: for a public key, its private key. */
 export function openerOf(rsaKeys: RsaKeys, key: NamedKey): NamedKey | undefined {
   const rsaKey = rsaKeys.get(key);
   if (rsaKey === undefined || rsaKey.key.type === 'private') return key;
@@ -35,7 +35,7 @@ export const fingerprintOf = (rsaKeys: RsaKeys, key: NamedKey): string => {
   return fingerprint === undefined ? '' : ` (${fingerprint})`;
 };
 
-/** Says of which backup key a private key is the other half. */
+/** Says which backup key a private key belongs to. */
 export function whoseHalf(rsaKeys: RsaKeys, subject: Subject, key: NamedKey): string {
   const fingerprint = rsaKeys.get(key)?.fingerprint;
   if (fingerprint === undefined) return '';
@@ -47,7 +47,7 @@ export function whoseHalf(rsaKeys: RsaKeys, subject: Subject, key: NamedKey): st
 }
 
 /**
- * A private key named by --key is a drill for the backup keys, and the wrong one fails it.
+ * Passing a private key with --key is a drill for the backup keys, and fails with the wrong key.
  *
  * @returns undefined where there is nothing to compare
  */

@@ -15,9 +15,9 @@ export interface NamedKey {
 export interface RoleAccess {
   readonly role: 'encryptor' | 'decryptor';
   /**
-   * They go to the Region that they are asked for, and to no other in its place.
+   * Requests go to the Region that was asked for, never to a fallback Region.
    *
-   * @throws KmsPocError Usage, for settings that no command takes
+   * @throws KmsPocError Usage, for settings that every command rejects
    */
   readonly keySources: () => KeySources;
   /** @throws KmsPocError, see identity.ts */
@@ -27,9 +27,9 @@ export interface RoleAccess {
 }
 
 export interface Subject {
-  /** Whom the canaries are for. Undefined: the settings name nobody, which is a finding there. */
+  /** The user to encrypt canaries for. Undefined if the settings name nobody, which they report. */
   readonly user: string | undefined;
-  /** Undefined: none is set that can be used, which is a finding of the settings. */
+  /** Undefined if no usable key is set, which the settings report. */
   readonly key: NamedKey | undefined;
   readonly backupKeys: readonly NamedKey[];
   readonly oldKeys: readonly NamedKey[];
@@ -47,9 +47,9 @@ export interface Subject {
     isSecret: boolean,
   ) => { readonly text: string; readonly fix: string } | undefined;
   readonly defaultLocalKeyFile: string;
-  /** As `KeySources` have it. */
+  /** See `KeySources`. */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
-  /** Whether the key was named for this run, by --key. */
+  /** Whether the key was given for this run, with --key. */
   readonly isKeyFromOption: boolean;
   readonly encryptor: RoleAccess;
   readonly decryptor: RoleAccess;

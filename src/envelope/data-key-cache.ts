@@ -1,7 +1,7 @@
 /**
- * Data keys that serve more than one message: one call of a key's service for thousands of
- * messages. The cache itself is the library's; it has no answer to several messages that ask for
- * the same data key at once, so here they ask one after the other.
+ * Data keys that serve more than one message, so that thousands of messages cost one call to a key
+ * service. The cache itself is the library's. It does not handle several messages asking for the
+ * same data key at once, so here they ask one after the other.
  */
 import {
   getLocalCryptographicMaterialsCache,
@@ -20,14 +20,14 @@ import { commitmentPolicy, suiteFor } from './encrypt.ts';
 import type { EnvelopeHeader } from './header.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
-/** How long, and for how much, a data key is used. */
+/** How long, and for how much data, a data key is used. */
 export interface DataKeyLimits {
-  /** Whatever comes first ends the use of a data key: */
+  /** A data key is retired at whichever of these limits is reached first. */
   readonly maxMessages: number;
   readonly maxBytes: number;
-  /** Also how long a permission that was taken away still works in a run. */
+  /** Also how long a revoked permission still works within a run. */
   readonly maxAgeMs: number;
-  /** Data keys that are held at once; of more, the one that was not used for longest goes. */
+  /** How many data keys are held at once. Beyond that, the least recently used one is dropped. */
   readonly maxDataKeys: number;
 }
 
@@ -63,17 +63,18 @@ export const cachedDataKeys = (
         suite: suiteFor(sign),
         commitmentPolicy,
         encryptionContext: { user },
-        plaintextLength, // not counted, and not even cached, without it
+        plaintextLength, // without it nothing is counted, or even cached
       }),
     );
 };
 
 /**
- * @param onOtherKey told when it was not the first key that unwrapped a data key
- * @returns gives the materials that open a message, by the keys that its header names. The cache
- *   finds them by all encrypted data keys and the whole encryption context of the header: another
- *   user's message never meets them. Whoever calls has compared that context with the user.
- * @throws KmsPocError, as `unwrapDataKey`
+ * @param onOtherKey called when a data key was unwrapped by a key other than the first
+ * @returns a function that gives the materials to open a message, using the keys that its header
+ *   names. The cache finds them by all encrypted data keys and the whole encryption context of the
+ *   header, so they are never used for another user's message. The caller has checked that context
+ *   against the user.
+ * @throws KmsPocError, as `unwrapDataKey` does
  */
 export const cachedUnwrapping = (
   keys: readonly UnwrappingKey[],
@@ -94,7 +95,7 @@ export const cachedUnwrapping = (
         getEncryptionMaterials: () => Promise.reject(new Error('these materials only decrypt')),
       },
       cache,
-      partition: 'batch', // one for all: each manager would have a part of the cache of its own
+      partition: 'batch', // shared, because each manager would otherwise have its own part of the cache
       maxAge: limits.maxAgeMs,
     });
     const dataKey = encryptedDataKeys.map((each) => asText(each.encryptedDataKey)).join();
@@ -110,7 +111,10 @@ export const cachedUnwrapping = (
 
 const asText = (bytes: Uint8Array): string => asBuffer(bytes).toString('latin1');
 
-/** @returns runs tasks of the same name one after the other, and all others at once */
+/**
+ * @returns a function that runs tasks with the same name one after the other, and all others at
+ *   once
+ */
 const oneAtATime = (): (<Result>(name: string, task: () => Promise<Result>) => Promise<Result>) => {
   const last = new Map<string, Promise<unknown>>();
   return (name, task) => {

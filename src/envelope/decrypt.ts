@@ -18,7 +18,7 @@ import { type Opened, unwrapDataKey } from './unwrap.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
 export interface DecryptMessageOptions {
-  /** The keys that may open the message, in the order in which they are tried. */
+  /** The keys that may open the message, in the order to try them. */
   keys: readonly UnwrappingKey[];
   /** The message must be for this user: its encryption context must be exactly `{ user }`. */
   user: string;
@@ -26,11 +26,11 @@ export interface DecryptMessageOptions {
   /** Whether an unsigned message is refused. */
   requireSigned?: boolean;
   /**
-   * True if the caller shows the output to nobody before the generator has ended without an error
+   * True if the caller shows the output to nobody until the generator has finished without an error
    * (a temporary file, renamed at the end). A signed message can then be of any size.
    */
   outputHeldUntilEnd: boolean;
-  /** Called once, when the header is genuine and before the first byte comes out. */
+  /** Called once, after the header is verified and before the first byte comes out. */
   onOpened?: (opened: Opened & { header: EnvelopeHeader }) => void;
 }
 
@@ -42,9 +42,9 @@ const { decryptStream } = buildDecrypt({
 /**
  * Decrypts one message.
  *
- * What comes out is verified, frame by frame; when something further on is cut or changed, the
- * frames before it are out by then and the generator throws. Of a message of one frame nothing
- * comes out before all of it is known to be good.
+ * Everything that comes out is verified, frame by frame. If something later on is truncated or
+ * changed, the frames before it are already out by the time the generator throws. A message with a
+ * single frame yields nothing until all of it has been verified.
  *
  * @returns the plaintext
  * @throws KmsPocError WrongUser, WrongKey, NotSigned, NotCiphertext, Unsupported, CannotDecrypt; Usage for a
@@ -67,11 +67,11 @@ export async function* decryptMessage(options: DecryptMessageOptions): AsyncGene
       stream.once('MessageHeader', resolve);
       stream.once('error', reject);
     });
-    // Nobody waits for it any more when the reader of the output has gone.
+    // Once the reader of the output has gone, nobody waits for this any more.
     headerVerified.catch(() => undefined);
     async function* headerThenBody(): AsyncGenerator<Buffer> {
       yield await reader.readExactly(header.headerLength);
-      // The lengths in the header mean nothing before.
+      // Until the header is verified, the lengths in it mean nothing.
       await headerVerified.catch((error: unknown) => {
         throw cannotDecrypt(error);
       });
@@ -99,7 +99,7 @@ const onlyThese = (
   },
 });
 
-/** A signature stands at the end, and nothing may be shown before it is verified. */
+/** The signature comes at the end, and nothing may be shown before it is verified. */
 async function* collectSigned(plaintext: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;

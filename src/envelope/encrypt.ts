@@ -41,9 +41,9 @@ export const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
 const { encryptStream } = buildEncrypt({ commitmentPolicy, maxEncryptedDataKeys });
 
 /**
- * Data keys that each of the given wrapping keys can unwrap.
+ * Creates data keys that each of the given wrapping keys can unwrap.
  *
- * @param keys at least one; the first makes the data key
+ * @param keys at least one; the first creates the data key
  */
 export const encryptionMaterials = (keys: readonly WrappingKey[]): NodeMaterialsManager => {
   const [first, ...others] = keys;
@@ -70,7 +70,7 @@ export async function* encryptMessage(options: EncryptMessageOptions): AsyncGene
   const encryptionContext = { user };
   const reader = byteReader(plaintext);
   try {
-    // Before the library starts: its streams would mix what a key's service says with errors of
+    // This happens before the library starts: its streams would mix a key service's error with
     // their own.
     const suite = suiteFor(sign);
     const materials = await materialsManager.getEncryptionMaterials({
@@ -90,15 +90,15 @@ export async function* encryptMessage(options: EncryptMessageOptions): AsyncGene
   }
 }
 
-/** Hands out the materials at hand. */
+/** Hands out the given materials. */
 const onlyThese = (materials: NodeEncryptionMaterial): NodeMaterialsManager => ({
   getEncryptionMaterials: () => Promise.resolve(materials),
   decryptMaterials: () => Promise.reject(new Error('these materials only encrypt')),
 });
 
 /**
- * The plaintext in pieces of one frame each. The library takes any pieces, but waits for a turn of
- * the event loop for each.
+ * Splits the plaintext into pieces of one frame each. The library takes any pieces, but waits for a
+ * turn of the event loop for each.
  */
 async function* wholeFrames(reader: ByteReader, frameLength: number): AsyncGenerator<Buffer> {
   for (;;) {

@@ -1,7 +1,7 @@
-/** What is wrong with the bytes of a message. */
+/** Errors about the bytes of a message. */
 import { KmsPocError } from '../errors.ts';
 
-/** Everything that can go wrong in the cryptography is one error with one text: no oracle. */
+/** Every cryptographic failure gives the same error with the same text, so that it is no oracle. */
 export const cannotDecrypt = (cause: unknown): KmsPocError =>
   new KmsPocError(
     'CannotDecrypt',
@@ -10,7 +10,7 @@ export const cannotDecrypt = (cause: unknown): KmsPocError =>
     { cause },
   );
 
-/** What to say of input that ends too early. */
+/** For input that ends too early. */
 export const cutMessage = (): KmsPocError =>
   new KmsPocError(
     'NotCiphertext',

@@ -1,4 +1,4 @@
-/** Walks the frames of a message: their headers alone, in constant memory and linear time. */
+/** Walks the frames of a message by their headers alone, in constant memory and linear time. */
 import { decodeBodyHeader, type BodyHeader } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
 import type { ByteReader } from '../streams/byte-reader.ts';
@@ -7,24 +7,24 @@ import type { EnvelopeHeader } from './header.ts';
 import { cannotDecrypt, cutMessage } from './errors.ts';
 import { requireBodyLength } from './requirements.ts';
 
-/** Framed: two sequence numbers, IV, length. Without frames: IV, length. */
+/** With frames: two sequence numbers, IV, length. Without frames: IV, length. */
 const maxFrameHeaderBytes = 4 + 4 + 12 + 4;
 
 /**
- * The body of a message in pieces that suit the library's decrypting stream: the rest of a frame, or
- * several whole ones.
+ * Splits the body of a message into pieces that suit the library's decrypting stream: the rest of a
+ * frame, or several whole ones.
  *
- * Two things that the library doesn't do happen here. The end of the last frame comes out only
- * when the input is known to end there, so whatever is glued to a message is refused before the
- * last frame can be decrypted (the library takes any bytes there and collects them at a cost that
- * grows with their square). And what is announced to be longer than what may be held in memory is
- * refused when its length is read.
+ * It also does two things that the library doesn't. The end of the last frame comes out only once
+ * the input is known to end there, so anything appended to a message is refused before the last
+ * frame can be decrypted (the library accepts any bytes there and collects them at a cost that
+ * grows with their square). And a frame that is announced to be longer than the memory limit is
+ * refused as soon as its length is read.
  *
- * @param reader behind the header
- * @param onFrame told of each frame when its header was read, before any of it comes out; what it
- *   throws ends the walk
- * @throws KmsPocError NotCiphertext (cut, or goes on after its end), CannotDecrypt (frames that make no sense); what
- *   onFrame throws: Unsupported, when not given
+ * @param reader positioned after the header
+ * @param onFrame called for each frame once its header was read, before any of it comes out; what
+ *   it throws ends the walk
+ * @throws KmsPocError NotCiphertext (truncated, or followed by more data), CannotDecrypt (invalid
+ *   frames); what onFrame throws: by default, Unsupported
  */
 export async function* bodyPieces(
   reader: ByteReader,
@@ -33,8 +33,8 @@ export async function* bodyPieces(
 ): AsyncGenerator<Buffer> {
   for (;;) {
     const front = await reader.peek(maxFrameHeaderBytes);
-    // Whole frames that are at hand go together: with the 4 KiB of the AWS libraries, one by one
-    // would cost a third of the speed.
+    // Whole frames that are already here go out together: with the 4 KiB frames of the AWS
+    // libraries, sending them one by one would cost a third of the speed.
     let wholeFrames = 0;
     let frame = frameAt(front, wholeFrames, header);
     while (frame !== undefined && !frame.isFinalFrame && frameEnd(frame) <= front.length) {
@@ -67,11 +67,12 @@ export interface BodySize {
 }
 
 /**
- * Counts what is in the body of a message, of any size, by what its frames say of themselves: that
- * they are complete and in order is sure then, and nothing else.
+ * Measures the body of a message of any size, by what its frames say about themselves. All that
+ * this proves is that they are complete and in order.
  *
- * @param reader behind the header
- * @throws KmsPocError NotCiphertext (cut, or goes on after its end), CannotDecrypt (frames that make no sense)
+ * @param reader positioned after the header
+ * @throws KmsPocError NotCiphertext (truncated, or followed by more data), CannotDecrypt (invalid
+ *   frames)
  */
 export const measureBody = async (
   reader: ByteReader,
@@ -92,9 +93,9 @@ export const measureBody = async (
 };
 
 /**
- * The header of the frame at a position, or undefined if it is not complete.
+ * Returns the header of the frame at a position, or undefined if it is incomplete.
  *
- * @throws KmsPocError CannotDecrypt, for frames that make no sense
+ * @throws KmsPocError CannotDecrypt, for invalid frames
  */
 const frameAt = (
   bytes: Uint8Array,
@@ -111,11 +112,11 @@ const frameAt = (
 
 const tagBytes = (frame: BodyHeader): number => frame.tagLength / 8;
 
-/** Behind its tag, counted as `readPos` is. */
+/** The position after its tag, counted like `readPos`. */
 const frameEnd = (frame: BodyHeader): number =>
   frame.readPos + frame.contentLength + tagBytes(frame);
 
-/** The next `length` bytes in the pieces in which they come. */
+/** Yields the next `length` bytes in the pieces in which they come. */
 async function* exactly(reader: ByteReader, length: number): AsyncGenerator<Buffer> {
   let left = length;
   while (left > 0) {
@@ -126,7 +127,10 @@ async function* exactly(reader: ByteReader, length: number): AsyncGenerator<Buff
   }
 }
 
-/** The last tag, and the signature (its length in two bytes before it), if that is all there is. */
+/**
+ * Returns the last tag, and the signature (which has its length in the two bytes before it), if
+ * that is all there is.
+ */
 const lastBytes = async (
   reader: ByteReader,
   tagLength: number,

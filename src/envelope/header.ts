@@ -1,5 +1,5 @@
 /**
- * The header of an AWS Encryption SDK message: public, and nothing in it may be trusted before
+ * The header of an AWS Encryption SDK message. It is public, and nothing in it may be trusted until
  * the message's key has authenticated it.
  * Format: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
  */
@@ -26,9 +26,9 @@ export interface EnvelopeHeader {
   contentType: 'framed' | 'single-block';
   /** Bytes of plaintext in each frame; 0 if the message has no frames. */
   frameLength: number;
-  /** Bytes before the first frame, the header's authentication tag included. */
+  /** Bytes before the first frame, including the header's authentication tag. */
   headerLength: number;
-  /** The library's own view of it, for walking the frames. */
+  /** The library's own representation, for walking the frames. */
   info: HeaderInfo;
 }
 
@@ -66,8 +66,8 @@ export const parseHeader = (bytes: Uint8Array): EnvelopeHeader | undefined => {
  * @throws KmsPocError NotCiphertext or Unsupported
  */
 export const readHeader = async (reader: ByteReader): Promise<EnvelopeHeader> => {
-  // Each attempt starts from the front, so the bytes are doubled in between: bytes that come one
-  // by one would else cost the square of the header's length.
+  // Each attempt starts from the front, so the length is doubled in between: for bytes that arrive
+  // one by one, the cost would otherwise grow with the square of the header's length.
   for (let length = 1024; ; length = Math.min(length * 2, maxHeaderBytes)) {
     const front = await reader.peek(length);
     const header = parseHeader(front.subarray(0, maxHeaderBytes));
@@ -97,7 +97,7 @@ const describe = (info: HeaderInfo): EnvelopeHeader => {
   };
 };
 
-/** Behind the name of a raw AES key: tag length in bits (128), IV length (12), the IV. */
+/** What follows the name of a raw AES key: tag length in bits (128), IV length (12), the IV. */
 const rawAesInfoPattern = Buffer.from('000000800000000c', 'hex');
 const rawAesInfoBytes = rawAesInfoPattern.length + 12;
 

@@ -1,4 +1,4 @@
-/** Describes an AWS Encryption SDK message by what it says of itself, without its key. */
+/** Describes an AWS Encryption SDK message by what it says about itself, without its key. */
 import type { KmsPocError } from '../errors.ts';
 import { byteReader } from '../streams/byte-reader.ts';
 import { type BodySize, measureBody } from './frames.ts';
@@ -12,29 +12,29 @@ export interface MessageInspection {
   /** Of the message format. */
   readonly version: 1 | 2;
   readonly algorithm: {
-    /** As the format has it: `0x0478`. */
+    /** As written in the format: `0x0478`. */
     readonly id: string;
     readonly name: string;
-    /** `AES-256-GCM` */
+    /** Such as `AES-256-GCM`. */
     readonly cipher: string;
     readonly keyCommitment: boolean;
     readonly signed: boolean;
   };
   readonly encryptionContext: Readonly<Record<string, string>>;
-  /** Each of them alone can open the message. */
+  /** Any one of them can open the message. */
   readonly keys: readonly {
-    /** `aws-kms`, or what the tool that wrote the message calls its keys. */
+    /** `aws-kms`, or the name that the tool that wrote the message uses for its keys. */
     readonly providerId: string;
-    /** The ARN of a key of AWS KMS, the name of another. */
+    /** The ARN of an AWS KMS key, or the name of any other key. */
     readonly name: string;
   }[];
   readonly headerBytes: number;
   readonly framed: boolean;
-  /** Bytes of plaintext in each frame but the last. */
+  /** Bytes of plaintext in each frame except the last. */
   readonly frameLength: number;
   readonly frames: number;
   readonly plaintextBytes: number;
-  /** Why kms-decrypt doesn't read such a message, whichever user and key are given. */
+  /** Why kms-decrypt refuses this message, whichever user and key are given. */
   readonly refusals: readonly KmsPocError[];
   /** Only the message's key can tell whether any of this is true. */
   readonly verified: false;
@@ -43,8 +43,8 @@ export interface MessageInspection {
 /**
  * Reads a message to its end, in constant memory.
  *
- * @throws KmsPocError NotCiphertext, Unsupported (a header beyond the limits), CannotDecrypt (frames
- *   that make no sense); what the ciphertext's source throws
+ * @throws KmsPocError NotCiphertext, Unsupported (a header beyond the limits), CannotDecrypt
+ *   (invalid frames); what the ciphertext's source throws
  */
 export async function inspectMessage(
   ciphertext: AsyncIterable<Uint8Array>,

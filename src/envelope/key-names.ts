@@ -1,25 +1,25 @@
-/** What a message's header calls the keys that can open it. */
+/** The names that a message's header gives the keys that can open it. */
 
 /** What a header says about one of the keys that can open the message. */
 export interface EncryptedDataKeyInfo {
   /** `aws-kms`, or the namespace of a raw key. */
   readonly providerId: string;
-  /** The key's ARN or name; behind the name of a raw AES key, binary data. */
+  /** The key's ARN or name; for a raw AES key, binary data follows the name. */
   readonly providerInfo: string;
   /** The key's ARN or name alone. As untrusted as the rest: see `printable`. */
   readonly keyName: string;
 }
 
-/** What a header calls our keys: the provider id, with the key's fingerprint as name. */
+/** What a header calls our keys: this provider id, with the key's fingerprint as the name. */
 export const localKeyNamespace = 'kms-poc-local';
 export const rsaKeyNamespace = 'kms-poc-rsa';
-/** What it calls KMS keys, with the ARN as name: every AWS Encryption SDK does. */
+/** What it calls KMS keys, with the ARN as the name, as in every AWS Encryption SDK. */
 export const kmsProviderId = 'aws-kms';
 
 /**
- * What to call a key in front of people, by what a header says of it.
+ * Returns what to call a key when talking to people, from what a header says about it.
  *
- * @param shown makes a name fit to be shown: in a header it may be anything
+ * @param shown makes a name safe to show, because a header can contain anything
  */
 export function keyTitle(
   { providerId, keyName }: Pick<EncryptedDataKeyInfo, 'providerId' | 'keyName'>,
@@ -38,15 +38,15 @@ export function keyTitle(
 }
 
 /**
- * A name from a header, fit to be shown: it may hold anything, sequences that drive a terminal
- * included.
+ * Makes a name from a header safe to show: it can contain anything, including sequences that
+ * control a terminal.
  */
 const printable = (text: string): string => {
   const shown = text.slice(0, 128).replace(/[^\x20-\x7e]/g, '?');
   return text.length > 128 ? `${shown}…` : shown;
 };
 
-/** The keys of a header in one line, bounded. */
+/** Lists the keys of a header on one line of limited length. */
 export const printableKeys = (keys: readonly EncryptedDataKeyInfo[]): string => {
   const shown = keys.slice(0, 4).map((key) => keyTitle(key, printable));
   const more = keys.length - shown.length;

@@ -14,15 +14,16 @@ import { kmsProviderId } from './key-names.ts';
 import type { WrappingKey } from './wrapping-key.ts';
 import { isSameKmsKey } from '../formats/kms-arn.ts';
 
-// Of the package for Node, only the base: the rest of it brings DynamoDB along. (The base class is
-// abstract by its type alone: the library's own code extends it like this.)
+// Only the base class, not the package for Node, the rest of which pulls in DynamoDB. (The base
+// class is abstract only by its type: the library's own code extends it like this.)
 const AwsKmsKeyring = AwsKmsMrkAwareSymmetricKeyringClass<NodeAlgorithmSuite, DataKeyCalls>(
   KeyringNode as unknown as new () => KeyringNode,
 ) as unknown as new (input: { keyId: string; client: DataKeyCalls }) => KeyringNode;
 
 /**
- * Asks KMS by a keyring of its own for each data key. The library makes text of an error of KMS, so
- * it is kept aside; among several messages at once, one keyring's could be another message's.
+ * Asks KMS for each data key through a separate keyring. The library turns a KMS error into text,
+ * so the error is kept aside here; if messages shared a keyring, it could be another message's
+ * error.
  */
 class KmsKeyring extends KeyringNode {
   readonly #keyArn: string;
@@ -71,10 +72,10 @@ class KmsKeyring extends KeyringNode {
 }
 
 /**
- * Opens messages of this key and of its replicas in other Regions, if it is a multi-Region key.
- * What it throws is KMS's error, a KmsPocError, where there was one.
+ * Opens messages of this key and, if it is a multi-Region key, of its replicas in other Regions. If
+ * KMS fails, what this throws is the KmsPocError for it.
  *
- * @param keyArn an ARN of a key: by an alias or an id the library finds no message's key
+ * @param keyArn the ARN of a key: with an alias or an id, the library never finds a message's key
  */
 export const kmsWrappingKey = (keyArn: string, calls: DataKeyCalls): WrappingKey => ({
   name: keyArn,

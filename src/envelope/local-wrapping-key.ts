@@ -3,10 +3,10 @@ import { keyTitle, localKeyNamespace } from './key-names.ts';
 import type { WrappingKey } from './wrapping-key.ts';
 
 /**
- * A local AES-256 key as a wrapping key. Other tools open its messages with a raw AES keyring of
- * the same namespace, name and bytes.
+ * A local AES-256 key as a wrapping key. Other tools open its messages with a raw AES keyring that
+ * has the same namespace, name and bytes.
  *
- * @param keyName the key's fingerprint: public, it stands in each header
+ * @param keyName the key's fingerprint, which is public: every header contains it
  * @param keyBytes 32 bytes; copied, so the caller may overwrite them
  */
 export const localWrappingKey = (keyName: string, keyBytes: Uint8Array): WrappingKey => ({
@@ -14,7 +14,7 @@ export const localWrappingKey = (keyName: string, keyBytes: Uint8Array): Wrappin
   keyring: new RawAesKeyringNode({
     keyNamespace: localKeyNamespace,
     keyName,
-    // The keyring refuses a view of a larger buffer, and overwrites what it is given.
+    // The keyring rejects a view of a larger buffer, and overwrites what it is given.
     unencryptedMasterKey: new Uint8Array(keyBytes),
     wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
   }),

@@ -1,4 +1,4 @@
-/** What a message is refused for: one text for each reason. */
+/** The reasons to refuse a message, with one text for each. */
 import { KmsPocError } from '../errors.ts';
 import { isUserName } from '../formats/user-name.ts';
 import type { EnvelopeHeader } from './header.ts';
@@ -13,7 +13,7 @@ const requireCommitment = (header: EnvelopeHeader): void => {
   );
 };
 
-/** Frames that are longer than what may be held in memory. */
+/** Refuses frames that are longer than the memory limit. */
 const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   if (frameLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
@@ -23,7 +23,10 @@ const requireFrameLength = ({ frameLength }: EnvelopeHeader): void => {
   );
 };
 
-/** @throws KmsPocError Unsupported, for more without frames than what may be held in memory */
+/**
+ * @throws KmsPocError Unsupported, for a message without frames that is longer than the memory
+ *   limit
+ */
 export const requireBodyLength = ({ contentLength }: { contentLength: number }): void => {
   if (contentLength <= maxUnverifiedBytes) return;
   throw new KmsPocError(
@@ -65,7 +68,7 @@ export const requireUser = (
   }
   throw new KmsPocError(
     'WrongUser',
-    // A header may hold anything.
+    // A header can contain anything.
     isUserName(other)
       ? `This message is for ${other}, not for ${user}.`
       : `This message is not for ${user}.`,
@@ -95,7 +98,7 @@ const requireSignature = ({ signed }: EnvelopeHeader): void => {
 };
 
 /**
- * Of the header alone, before any key is asked for.
+ * Checks the header alone, before any key is asked for.
  *
  * @throws KmsPocError Unsupported, WrongUser, NotSigned
  */
@@ -111,9 +114,9 @@ export const requireReadable = (
 };
 
 /**
- * What `decryptMessage` refuses a message for, whichever user and keys are given.
+ * Returns the reasons why `decryptMessage` refuses a message, whichever user and keys are given.
  *
- * @param plaintextBytes as its frames announce them
+ * @param plaintextBytes the length that its frames announce
  */
 export const refusalsOf = (header: EnvelopeHeader, plaintextBytes: number): KmsPocError[] => {
   const requirements = [

@@ -1,21 +1,24 @@
 import { garbageCollector } from './garbage.ts';
 
-/** Below this a piece is joined with its neighbours; a copy costs less than a write of its own. */
+/**
+ * Pieces smaller than this are joined with their neighbours: a copy costs less than a separate
+ * write.
+ */
 const smallBytes = 64 * 1024;
 
 /**
  * Sends bytes through one of the library's streams.
  *
- * Not by `pipeline`, `pause` or the stream's own iterator, because of what is in the library and
- * below it: its encrypting stream throws where nobody can catch it when it is destroyed; a failed
- * stream reports a later write as its error; an iterator joins all chunks that are ready into a
- * new one, at the cost of a copy of all bytes; and a paused stream keeps its chunks in a linked
- * list, which the quick collections of V8 can't take apart while it never runs empty (memory then
- * grows to the next slow one). So the stream always flows, and the writing side waits.
+ * It avoids `pipeline`, `pause` and the stream's own iterator because of how the library and Node
+ * work: when it is destroyed, the encrypting stream throws where nobody can catch it; a failed
+ * stream reports a later write as its error; an iterator joins all chunks that are ready into a new
+ * one, which copies every byte; and a paused stream keeps its chunks in a linked list, which V8's
+ * quick collections can't take apart while it never runs empty (memory then grows until the next
+ * slow one). So the stream always flows, and the writing side waits.
  *
  * @param source what to send; an error that it throws comes out unchanged
  * @param stream used up, however this ends
- * @param explain makes what is thrown of an error of the stream itself
+ * @param explain turns an error of the stream itself into the one to throw
  */
 export async function* throughStream(
   source: AsyncIterable<Uint8Array>,
@@ -25,9 +28,9 @@ export async function* throughStream(
   const state: {
     ready: Buffer[];
     readyBytes: number;
-    /** The stream has given all it had. */
+    /** The stream has given everything it had. */
     ended: boolean;
-    /** The first error of either side. */
+    /** The first error from either side. */
     failure?: { error: unknown };
     /** Nobody wants the rest. */
     stopped: boolean;
@@ -63,13 +66,13 @@ export async function* throughStream(
   const send = async (): Promise<void> => {
     for await (const bytes of source) {
       isFull = !stream.write(bytes);
-      // While the reader is busy with one large chunk, the next is made, and no more.
+      // While the reader is busy with one large chunk, the next one is prepared, but no more.
       while ((isFull || state.readyBytes >= smallBytes) && !isOver()) {
         await new Promise<void>((resolve) => {
           state.wakeWriter = resolve;
         });
       }
-      // After the wait, or one more piece would be read for nobody.
+      // Checked after waiting, or one more piece would be read for nobody.
       if (isOver()) return;
     }
     stream.end();
@@ -96,14 +99,14 @@ export async function* throughStream(
   } finally {
     state.stopped = true;
     state.wakeWriter?.();
-    // To its regular end, unheard, and not destroyed: see above. The library overwrites its data
-    // key then.
+    // The stream gets to end normally, with nobody listening, rather than being destroyed: see
+    // above. The library then overwrites its data key.
     stream.end();
   }
 }
 
 /**
- * Joins small pieces into larger ones (a frame's header and tag have a few bytes each), and lets
+ * Joins small pieces into larger ones (a frame's header and tag are a few bytes each), and lets
  * large ones through as they are.
  */
 export async function* joinSmall(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -1,4 +1,4 @@
-/** From the keys that the settings name to a message's data key. */
+/** Finds a message's data key, using the keys that the settings name. */
 import {
   NodeAlgorithmSuite,
   type NodeDecryptionMaterial,
@@ -14,15 +14,15 @@ import type { UnwrappingKey, WrappingKey } from './wrapping-key.ts';
 export interface Opened {
   readonly key: WrappingKey;
   readonly isFirst: boolean;
-  /** What the services of keys before it said, if they were asked. */
+  /** The errors of the keys before it, if they were asked. */
   readonly failures: readonly KmsPocError[];
 }
 
 /**
  * Asks the keys that the header names, and no others, for the message's data key.
  *
- * @throws KmsPocError WrongKey if none is named; what the keys' services said, with the code of the
- *   first; CannotDecrypt; Interrupted at a passphrase, at once
+ * @throws KmsPocError WrongKey if the header names none of them; the errors of the keys' services,
+ *   with the code of the first; CannotDecrypt; Interrupted at a passphrase prompt, immediately
  */
 export const unwrapDataKey = async (
   keys: readonly UnwrappingKey[],
@@ -41,7 +41,8 @@ export const unwrapDataKey = async (
     try {
       const key = await configured.open();
       if (!dataKeys.some((dataKey) => key.isNamedBy(dataKey))) {
-        // As the settings have it, an alias or a file, and which key that turned out to be.
+        // Shows the key as the settings name it, an alias or a file, and which key that turned out
+        // to be.
         const { name } = configured;
         otherKeys.push(name === key.name ? name : `${name} (${key.name})`);
         continue;
@@ -71,7 +72,7 @@ export const unwrapDataKey = async (
     : wrongKey(otherKeys, onlyWraps, header);
 };
 
-/** Each key that failed is a way in that someone may be able to mend. */
+/** Includes every key that failed, since someone may be able to fix any one of them. */
 const allOf = (first: KmsPocError, others: readonly KmsPocError[]): KmsPocError => {
   const messages = new Set([first, ...others].map(({ message }) => message));
   return new KmsPocError(first.code, [...messages].join(' '), first.hint, { cause: first });

@@ -1,8 +1,8 @@
 /**
- * AWS Encryption SDK messages that are in memory whole: many small ones cost the library's streams
- * more than the cryptography does (four times the time, measured with 200 bytes). So here the same
- * message is made, and opened, without a stream, of the library's own parts: it derives and commits
- * to the key, makes the ciphers and lays out each field.
+ * AWS Encryption SDK messages that are held in memory whole. For many small messages, the library's
+ * streams cost more than the cryptography does (four times as long, measured with 200 bytes). So
+ * here the same messages are written and opened without a stream, using the library's own parts: it
+ * derives and commits to the key, creates the ciphers and lays out each field.
  * Format: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
  */
 import { randomBytes } from 'node:crypto';
@@ -29,7 +29,7 @@ const serialize = serializeFactory(fromUtf8, { utf8Sorting: true });
 const { messageAAD, messageAADContentString } = aadFactory(fromUtf8);
 const contentType = ContentType.FRAMED_DATA;
 
-/** What the frame's place and kind add to its authentication. */
+/** Authenticates the frame's position and kind along with its content. */
 const frameAad = (
   messageId: Uint8Array,
   sequenceNumber: number,
@@ -50,8 +50,8 @@ export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8
   const { suite, encryptionContext, encryptedDataKeys } = materials;
   const { getCipherInfo, getSigner, dispose } = getEncryptHelper(materials);
   try {
-    // Random, and the salt of the message's own key: that alone keeps the fixed IVs below unique
-    // when messages share a data key.
+    // Random, and the salt for the message's own key. When messages share a data key, this alone
+    // keeps the fixed IVs below unique.
     const messageId = randomBytes(MessageIdLength.V2);
     const { getCipher, keyCommitment } = getCipherInfo(messageId);
     if (keyCommitment === undefined) throw new Error('these materials make no key commitment');
@@ -72,8 +72,8 @@ export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8
     headerCipher.final();
     const parts = [rawHeader, headerCipher.getAuthTag()];
 
-    // The final frame is shorter than the others, empty if need be: the Encryption SDK for Python
-    // refuses one that is not.
+    // The final frame is always shorter than the others, and may be empty: the Encryption SDK for
+    // Python rejects one that is not.
     const frames = Math.floor(plaintext.length / frameLength) + 1;
     for (let number = 1; number <= frames; number++) {
       const isFinal = number === frames;
@@ -104,7 +104,10 @@ export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8
   }
 };
 
-/** Whether `decryptWhole` is made for such a message: all that `encryptMessage` writes are. */
+/**
+ * Whether `decryptWhole` can handle this message, as it can everything that `encryptMessage`
+ * writes.
+ */
 export const isPlainFramed = (header: EnvelopeHeader): boolean =>
   header.version === 2 &&
   header.committing &&
@@ -112,12 +115,12 @@ export const isPlainFramed = (header: EnvelopeHeader): boolean =>
   header.frameLength > 0;
 
 /**
- * Decrypts a message, if it is sound from its first byte to its last.
+ * Decrypts a message, if it is intact from its first byte to its last.
  *
- * @param header of this message, and `isPlainFramed`; whoever calls has looked at its encryption
- *   context
- * @param materials for this header; used up: their data key is overwritten
- * @returns undefined for whatever is wrong: `decryptMessage` finds out what it is
+ * @param header of this message, for which `isPlainFramed` holds; the caller has checked its
+ *   encryption context
+ * @param materials for this header; used up, because their data key is overwritten
+ * @returns undefined if anything is wrong: `decryptMessage` finds out what it is
  */
 export const decryptWhole = (
   header: EnvelopeHeader,
@@ -128,7 +131,7 @@ export const decryptWhole = (
   if (!('suiteData' in messageHeader)) return undefined;
   const { getDecipherInfo, getVerify, dispose } = getDecryptionHelper(materials);
   try {
-    // Throws when the data key is not the one that the message commits to.
+    // Throws if this is not the data key that the message commits to.
     const getDecipher = getDecipherInfo(messageHeader.messageId, messageHeader.suiteData);
     getDecipher(headerAuth.headerIv)
       .setAAD(asBuffer(rawHeader))
@@ -139,7 +142,7 @@ export const decryptWhole = (
     let position = header.headerLength;
     for (let number = 1; ; number++) {
       const frame = decodeBodyHeader(message.subarray(position), header.info, 0);
-      // Each frame is authentic by itself: their order is not, but for this number.
+      // Each frame is authenticated on its own; only this number verifies their order.
       if (frame === false || frame.sequenceNumber !== number) return undefined;
       const start = position + frame.readPos;
       const tagStart = start + frame.contentLength;
@@ -160,7 +163,7 @@ export const decryptWhole = (
       ? Buffer.concat(parts)
       : undefined;
   } catch {
-    return undefined; // a tag or the commitment doesn't fit, or a frame's header makes no sense
+    return undefined; // a tag or the commitment doesn't match, or a frame's header is invalid
   } finally {
     dispose();
   }

@@ -1,21 +1,21 @@
-/** Base64, both ways, in constant memory. */
+/** Encodes and decodes base64 in constant memory. */
 import { KmsPocError } from '../errors.ts';
 import { asBuffer, type ByteStream, withoutByteOrderMark } from '../streams/byte-stream.ts';
 
 /**
- * Bytes that are encoded at once, a multiple of three. Of twice as many, each string would be a
- * mapping of memory of its own, which takes twice the time.
+ * Bytes that are encoded at a time, a multiple of three. With twice as many, each string would get
+ * its own memory mapping, which takes twice as long.
  */
 const pieceBytes = 3 * 2 ** 14;
 
-/** Characters that are decoded at once, for the same reason. */
+/** Characters that are decoded at a time, for the same reason. */
 const pieceCharacters = 2 ** 16;
 
 /** Base64 on one line, without a line break at the end. */
 export async function* encodeBase64(bytes: ByteStream): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array();
   for await (const chunk of bytes) {
-    // A copy of the few bytes at the edge, never of the chunk.
+    // This copies only the few bytes at the edge, never the chunk.
     const head = rest.length === 0 ? 0 : Math.min(3 - rest.length, chunk.length);
     const edge = Buffer.concat([rest, chunk.subarray(0, head)]);
     const whole = chunk.length - ((chunk.length - head) % 3);
@@ -31,27 +31,27 @@ export async function* encodeBase64(bytes: ByteStream): AsyncGenerator<Uint8Arra
 const base64Bytes = (bytes: Uint8Array): Buffer =>
   Buffer.from(asBuffer(bytes).toString('base64'), 'latin1');
 
-/** @returns undefined for what is not base64 as it is written: on one line, padded */
+/** @returns undefined for anything but base64 as it is written here: on one line, with padding */
 export function exactBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64') === text ? bytes : undefined;
 }
 
-/** Signs around base64 that people paste with it: spaces, line breaks, quotes. */
+/** Characters that people paste along with base64: spaces, line breaks, quotes. */
 const pastedAlong = /[\s"'`]+/g;
 
 /**
- * Linux cuts a line that is pasted into a terminal in its own line mode at this length. What
- * kms-encrypt prints never has it: with its padding, base64 comes in fours.
+ * Linux cuts off a line at this length when it is pasted into a terminal in line mode. What
+ * kms-encrypt prints never has this length: padded base64 comes in groups of four.
  */
 const cutPasteCharacters = 4095;
 
 /**
- * Decodes base64 strictly, as people paste it: wrapped, in quotes, with URL-safe letters, without
- * padding. (`Buffer.from(text, 'base64')` drops what it doesn't know, and with it the reason why a
- * message can't be decrypted.)
+ * Decodes base64 strictly, but the way people paste it: wrapped, quoted, with URL-safe letters or
+ * without padding. (`Buffer.from(text, 'base64')` drops whatever it doesn't recognize, and with it
+ * the reason why a message can't be decrypted.)
  *
- * @throws KmsPocError NotCiphertext, for anything that base64 can't hold
+ * @throws KmsPocError NotCiphertext, for anything that can't be base64
  */
 export async function* decodeBase64(text: ByteStream): AsyncGenerator<Uint8Array> {
   /** Letters and padding read so far. */
@@ -67,7 +67,7 @@ export async function* decodeBase64(text: ByteStream): AsyncGenerator<Uint8Array
       .replaceAll('_', '/');
     characters += clean.length;
     const letters = rest + clean;
-    // The end is kept back: only there is padding, and less than four letters at a time.
+    // The end is held back: only there can there be padding, or fewer than four letters.
     const whole = Math.max(0, letters.length - 1 - ((letters.length - 1) % 4));
     rest = letters.slice(whole);
     if (whole > 0) yield decodeQuartets(letters.slice(0, whole), decoded);
@@ -76,7 +76,7 @@ export async function* decodeBase64(text: ByteStream): AsyncGenerator<Uint8Array
   yield* decodeLast(rest, characters);
 }
 
-/** A read of a file can be larger than what is decoded at once. */
+/** One read from a file can be larger than what is decoded at a time. */
 async function* inSmallPieces(text: ByteStream): AsyncGenerator<Uint8Array> {
   for await (const chunk of text) {
     for (let at = 0; at < chunk.length; at += pieceCharacters) {
@@ -85,17 +85,17 @@ async function* inSmallPieces(text: ByteStream): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** @param before the characters before these, for the error */
+/** @param before how many characters came before these, for the error */
 function decodeQuartets(letters: string, before: number): Buffer {
-  // Encoding again is by far the fastest way to see that all of it was base64.
+  // Encoding it again is by far the fastest way to tell that all of it was base64.
   const bytes = exactBase64(letters);
   if (bytes === undefined || letters.includes('=')) throw strange(letters, before);
   return bytes;
 }
 
 /**
- * @param rest one to four letters, padding among them; none of an empty text
- * @param characters all that were read
+ * @param rest one to four letters, including padding; empty for an empty text
+ * @param characters how many were read in all
  */
 function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   const letters = rest.replace(/=+$/, '');
@@ -113,7 +113,7 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   const isCut =
     missing === 3 ||
     (padding > 0 && padding !== missing) ||
-    // The last letter has bits that no byte takes: they are 0, unless something behind is gone.
+    // The last letter has unused bits, which are 0 unless something after it is missing.
     bytes.toString('base64').replace(/=+$/, '') !== letters;
   if (isCut) {
     throw new KmsPocError(
@@ -125,7 +125,7 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
-/** @param before the characters before these */
+/** @param before how many characters came before these */
 function strange(letters: string, before: number): KmsPocError {
   const position = letters.search(/[^A-Za-z0-9+/]/);
   const sign = letters.charAt(position);

@@ -1,17 +1,17 @@
 /** The published formats that are read and written. */
 export type CiphertextFormat = 'kms' | 'aws-encryption-sdk';
 
-/** The bytes that tell the formats apart. */
+/** How many bytes it takes to tell the formats apart. */
 export const formatPrefixBytes = 3;
 
 /**
- * Tells a format by its first bytes. An AWS Encryption SDK message begins with its version, then
- * in version 2 with an algorithm suite with key commitment (0x0478, or 0x0578 with a signature),
- * in version 1 with its type, 0x80. Anything else is taken for a KMS blob: AWS doesn't publish
- * that format, and KMS itself says whether it is one.
+ * Recognizes a format by its first bytes. An AWS Encryption SDK message begins with its version. In
+ * version 2, an algorithm suite with key commitment follows (0x0478, or 0x0578 with a signature);
+ * in version 1, the type, 0x80. Anything else is assumed to be a KMS blob: AWS doesn't publish that
+ * format, and KMS itself says whether it is one.
  *
  * @returns undefined for what is certainly neither: too short, or an Encryption SDK message with
- *   one of the bytes changed. Taken for a KMS blob, it would be asked for a key of KMS.
+ *   one of these bytes changed. Taken for a KMS blob, that would need a KMS key.
  * @see https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
  */
 export function formatOf(start: Uint8Array): CiphertextFormat | undefined {

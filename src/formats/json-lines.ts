@@ -1,24 +1,24 @@
 /**
- * JSON Lines (https://jsonlines.org): one JSON object on each line. What isn't ours in an object
- * is never parsed into values and printed again, which would round its large numbers, drop one of
- * two fields of the same name and put fields with numbers for names first: the line's own text is
- * kept, and only our field in it replaced.
+ * JSON Lines (https://jsonlines.org): one JSON object on each line. Fields that aren't ours are
+ * never parsed into values and printed again: that would round large numbers, drop one of two
+ * fields with the same name, and move fields with numeric names to the front. Instead the text of
+ * the line is kept, and only our field in it is replaced.
  */
 import { isUtf8 } from 'node:buffer';
 import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
 
 export interface Line {
-  /** From 1; empty lines count. */
+  /** Counted from 1, including empty lines. */
   readonly number: number;
-  /** Without the line break. Undefined: it is longer than the limit, and was not kept. */
+  /** Without the line break. Undefined if the line exceeds the limit and was not kept. */
   readonly bytes: Buffer | undefined;
 }
 
 const lineFeed = 0x0a;
 
 /**
- * Splits a stream into lines, in constant memory: LF or CRLF ends a line, the last one may go
- * without. Lines without anything but spaces and tabs are left out.
+ * Splits a stream into lines, in constant memory. A line ends with LF or CRLF, which is optional
+ * after the last one. Lines with nothing but spaces and tabs are skipped.
  */
 export async function* readLines(input: ByteStream, maxLineBytes: number): AsyncGenerator<Line> {
   let number = 0;
@@ -26,7 +26,7 @@ export async function* readLines(input: ByteStream, maxLineBytes: number): Async
   let length = 0;
   const take = (part: Buffer): void => {
     length += part.length;
-    // The rest of a line that is too long is read, to find its end, and not kept.
+    // The rest of a line that is too long is read to find its end, but not kept.
     if (length <= maxLineBytes) parts.push(part);
     else parts = [];
   };
@@ -57,7 +57,7 @@ export async function* readLines(input: ByteStream, maxLineBytes: number): Async
   if (line !== undefined) yield line;
 }
 
-/** Without the CR of a CRLF, and the mark that some editors put before the first line. */
+/** Strips the CR of a CRLF, and the byte order mark that some editors put before the first line. */
 const withoutFrame = (line: Buffer, isFirst: boolean): Buffer => {
   const start = isFirst && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? 3 : 0;
   return line.subarray(start, line.at(-1) === 0x0d ? -1 : undefined);
@@ -65,20 +65,20 @@ const withoutFrame = (line: Buffer, isFirst: boolean): Buffer => {
 
 const isBlank = (line: Buffer): boolean => line.every((byte) => byte === 0x20 || byte === 0x09);
 
-/** One field of an object: where it stands in the object's text. */
+/** One field of an object, and its position in the object's text. */
 export interface Field {
   readonly name: string;
-  /** The name, quotes included. */
+  /** Start of the name, including its quotes. */
   readonly start: number;
   readonly nameEnd: number;
-  /** The value. */
+  /** Start of the value. */
   readonly valueStart: number;
   readonly end: number;
 }
 
 export interface ObjectText {
   readonly text: string;
-  /** In their order; two may have the same name. */
+  /** In order; two may have the same name. */
   readonly fields: readonly Field[];
   readonly value: Readonly<Record<string, unknown>>;
 }
@@ -91,13 +91,13 @@ export function parseObject(bytes: Buffer): ObjectText | undefined {
   try {
     value = JSON.parse(text);
   } catch {
-    return undefined; // its words would quote the text, which may be a secret
+    return undefined; // its message would quote the text, which may be a secret
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return { text, fields: scanFields(text), value: value as Record<string, unknown> };
 }
 
-/** @param text known to be an object in valid JSON */
+/** @param text known to be a valid JSON object */
 function scanFields(text: string): Field[] {
   const fields: Field[] = [];
   let position = text.indexOf('{') + 1;
@@ -120,7 +120,7 @@ function skipSpace(text: string, from: number): number {
   return position;
 }
 
-/** @param from where its first quote stands */
+/** @param from the position of the opening quote */
 function endOfString(text: string, from: number): number {
   let quote = from;
   for (;;) {
@@ -147,15 +147,15 @@ function endOfValue(text: string, from: number): number {
   return position;
 }
 
-/** Whether the text goes on here with what ends a value of an object's field. */
+/** Whether the value of an object's field ends here. */
 const isBehindValue = (text: string, position: number): boolean =>
   text[position] === ',' || text[position] === '}' || text.charCodeAt(position) <= 0x20;
 
-/** @returns all fields of this name: a name can stand there twice */
+/** @returns all fields with this name, since a name can occur twice */
 export const findFields = ({ fields }: ObjectText, name: string): readonly Field[] =>
   fields.filter((field) => field.name === name);
 
-/** @returns the object's text, with another name and value in one field's place */
+/** @returns the object's text, with one field replaced by another name and value */
 export function replaceField(
   { text }: ObjectText,
   field: Field,
@@ -167,7 +167,7 @@ export function replaceField(
   return before + JSON.stringify(name) + between + JSON.stringify(value) + text.slice(field.end);
 }
 
-/** @returns the text of an object: the fields that have none of these names, and one more */
+/** @returns the text of an object with the fields that have none of these names, and one more */
 export function withoutFields(
   object: ObjectText | undefined,
   names: readonly string[],

@@ -1,6 +1,6 @@
 /** The names of KMS keys. */
 
-/** Whether this is the ARN of a key itself: not an alias, nor a bare id. */
+/** Whether this is the ARN of a key itself, not an alias or a bare id. */
 export const isKeyArn = (keyId: string): boolean =>
   keyId.startsWith('arn:') && keyId.includes(':key/');
 
@@ -13,7 +13,7 @@ export function isSameKmsKey(keyArn: string, otherArn: string): boolean {
   return isMultiRegionKey(keyArn) && inRegion(keyArn, '*') === inRegion(otherArn, '*');
 }
 
-/** Whether an id or ARN names a multi-Region key. An alias doesn't tell. */
+/** Whether an id or ARN names a multi-Region key. An alias doesn't say. */
 export const isMultiRegionKey = (keyId: string): boolean => /(?:^|:key\/)mrk-/.test(keyId);
 
 /** The name of a multi-Region key in another Region. A bare id is the same everywhere. */

@@ -1,6 +1,6 @@
 /** The names of users. */
 
-/** A name that may be given as the user, and shown without a second thought. */
+/** A name that is accepted as the user, and safe to show as it is. */
 export const isUserName = (name: string): boolean => /^[A-Za-z0-9._@-]{1,64}$/.test(name);
 
 /** The same in words, for errors. */

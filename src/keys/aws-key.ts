@@ -1,4 +1,4 @@
-/** A key of AWS KMS: what encrypting and decrypting both do with it. */
+/** A KMS key: what encrypting and decrypting have in common. */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';

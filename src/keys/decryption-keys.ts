@@ -1,4 +1,4 @@
-/** From a key as the user names it to one that may open a message. */
+/** Turns a key as the user names it into one that may open a message. */
 import { kmsProviderId, localKeyNamespace, rsaKeyNamespace } from '../envelope/key-names.ts';
 import type { UnwrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { openAwsKey, wrapWithAwsKey } from './aws-key.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
 
-/** Touches no file and makes no call before a message's header asks for it. */
+/** Touches no file and makes no call until a message's header needs it. */
 export function unwrappingKey(reference: KeyReference, sources: KeySources): UnwrappingKey {
   switch (reference.kind) {
     case 'aws': {
@@ -55,7 +55,7 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
   }
 }
 
-/** Decrypting never makes a key: a new one opens nothing. */
+/** Decrypting never creates a key, because a new one opens nothing. */
 const noLocalKey = (file: string): KmsPocError =>
   new KmsPocError(
     'KeyNotFound',

@@ -1,6 +1,6 @@
 /**
- * From a key as the user names it to one to encrypt with. Each kind is loaded only when it is asked
- * for: the AWS SDK is not for a local key, nor the Encryption SDK for a KMS blob.
+ * Turns a key as the user names it into one to encrypt with. Code for each kind is loaded only when
+ * needed: a local key doesn't need the AWS SDK, and a KMS blob doesn't need the Encryption SDK.
  */
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { isSameKmsKey } from '../formats/kms-arn.ts';
@@ -12,26 +12,26 @@ export type EncryptionKey =
   | AwsKey
   | {
       readonly kind: 'file';
-      /** Makes a local key where there is none yet: only once there is a message to encrypt. */
+      /** Creates a local key if there is none yet, but only once there is a message to encrypt. */
       readonly load: () => Promise<WrappingKey>;
     };
 
-/** The keys of one message: the first makes the data key, and the others can open it too. */
+/** The keys of one message: the first creates the data key, and the others can open it too. */
 export type EncryptionKeys = readonly [EncryptionKey, ...EncryptionKey[]];
 
-/** @throws KmsPocError, as `openEncryptionKey` */
+/** @throws KmsPocError, as `openEncryptionKey` does */
 export async function openEncryptionKeys(
   [first, ...others]: readonly [KeyReference, ...KeyReference[]],
   sources: KeySources,
 ): Promise<EncryptionKeys> {
-  // One after the other: two could ask for a passphrase.
+  // One after the other, because two of them could ask for a passphrase.
   const keys: [EncryptionKey, ...EncryptionKey[]] = [await openEncryptionKey(first, sources)];
   for (const other of others) keys.push(await openEncryptionKey(other, sources));
   return keys;
 }
 
 /**
- * All that can fail before the message is there fails here, so that nobody types it in vain.
+ * Whatever can fail before the message is entered fails here, so that nobody types it in vain.
  *
  * @throws KmsPocError
  */
@@ -72,8 +72,8 @@ export async function openEncryptionKey(
 }
 
 /**
- * Each key once: an alias and an ARN may mean the same one, and the replicas of a multi-Region key
- * are one key. A second data key of it would cost a call and open nothing more.
+ * Loads each key once: an alias and an ARN may name the same key, and the replicas of a
+ * multi-Region key are one key. A second data key for it would cost a call and open nothing more.
  *
  * @throws KmsPocError
  */

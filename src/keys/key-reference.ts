@@ -3,14 +3,14 @@
  */
 import { usageError } from '../errors.ts';
 
-/** A KMS key, as given: alias, id or ARN. An ARN names its Region and wins over every setting. */
+/** A KMS key as given: alias, id or ARN. An ARN names its Region, which overrides every setting. */
 export interface AwsKeyReference {
   readonly kind: 'aws';
   readonly keyId: string;
   readonly arnRegion: string | undefined;
 }
 
-/** A local key file; without a path the default one in the user's data folder. */
+/** A local key file; without a path, the default one in the user's data folder. */
 interface LocalKeyReference {
   readonly kind: 'local';
   readonly file: string | undefined;
@@ -29,8 +29,8 @@ export type KeyReference = AwsKeyReference | LocalKeyReference | RsaKeyReference
 const howToNameAKey =
   'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE, rsa:FILE or rsa:FILE#FINGERPRINT.';
 
-// The shapes of https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html, KeyId. Key
-// ids are not held to UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
+// The formats of KeyId in https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html. Key
+// ids don't have to be UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
 const keyArn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(?:key\/[A-Za-z0-9-]+|alias\/[\w/-]+)$/;
 const alias = /^alias\/[\w/-]+$/;
 const bareKeyId =
@@ -61,18 +61,21 @@ export function parseKeyReference(text: string, source: string): KeyReference {
   if (alias.test(text) || bareKeyId.test(text)) {
     return { kind: 'aws', keyId: text, arnRegion: undefined };
   }
-  // Anything but a short word may be a secret in the wrong place, and is not repeated.
+  // Anything but a short word may be a secret in the wrong place, so it is not repeated.
   const shown = /^[a-z][a-z0-9:-]{0,15}$/.test(text) ? ` "${text}"` : '';
   throw usageError(`${source}${shown} is not a known kind of key.`, howToNameAKey);
 }
 
-/** Whether two texts name a key in the same way. An alias and an ARN may still be one key. */
+/** Whether two references name a key in the same way. An alias and an ARN may still be one key. */
 export const isSameReference = (one: KeyReference, other: KeyReference): boolean =>
   one.kind === 'aws'
     ? other.kind === 'aws' && one.keyId === other.keyId
     : other.kind === one.kind && other.file === one.file;
 
-/** A comma-separated list of key references; empty entries and spaces around them don't count. */
+/**
+ * Parses a comma-separated list of key references. Empty entries and surrounding spaces are
+ * ignored.
+ */
 export function parseKeyReferences(text: string, source: string): KeyReference[] {
   return text
     .split(',')
@@ -81,7 +84,7 @@ export function parseKeyReferences(text: string, source: string): KeyReference[]
     .map((entry) => parseKeyReference(entry, source));
 }
 
-/** @returns how to name a key so that `parseKeyReference` reads the same */
+/** @returns the key's name, in a form that `parseKeyReference` reads back */
 export function keyReferenceText(reference: KeyReference): string {
   switch (reference.kind) {
     case 'aws':

@@ -2,15 +2,15 @@ import type { Events } from '../events.ts';
 import type { Kms } from '../kms/kms.ts';
 import type { AwsKeyReference } from './key-reference.ts';
 
-/** Where keys come from: made from the settings by the command line's side. */
+/** Where keys come from. src/cli creates this from the settings. */
 export interface KeySources {
-  /** KMS in the Region of that key, or for a multi-Region key in those that stand in for it too. */
+  /** KMS in the Region of that key; for a multi-Region key, in its fallback Regions as well. */
   readonly connectKms: (key: AwsKeyReference) => Promise<Kms>;
   readonly defaultLocalKeyFile: string;
   /**
-   * Asks for the passphrase of an RSA key file, or reads it from where the settings say.
+   * Asks for the passphrase of an RSA key file, or reads it from the file that the settings name.
    *
-   * @throws KmsPocError Usage, where nobody can be asked
+   * @throws KmsPocError Usage, if there is nobody to ask
    */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
   readonly events: Events;

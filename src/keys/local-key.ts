@@ -1,6 +1,6 @@
 /**
- * The local key: 32 random bytes in a file, for AES-256. It stands in for AWS KMS where there is
- * no account, and protects as well as the file is protected.
+ * The local key: 32 random bytes in a file, for AES-256. It stands in for AWS KMS where there is no
+ * account, and protects messages only as well as the file is protected.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -15,7 +15,7 @@ export interface LocalKey {
   readonly file: string;
   /** 16 hex digits of a hash: public, and enough to tell two keys apart. */
   readonly fingerprint: string;
-  /** 32 bytes; whoever uses them zeroes them. */
+  /** 32 bytes; whoever uses them zeroes them afterwards. */
   readonly keyBytes: Uint8Array;
   /** Undefined: this run made it. */
   readonly stat: Stats | undefined;
@@ -24,8 +24,8 @@ export interface LocalKey {
 const keyLength = 32;
 
 /**
- * @returns undefined when there is no such file
- * @throws KmsPocError KeyUnusable: it is there and can't be read, or is no key
+ * @returns undefined if there is no such file
+ * @throws KmsPocError KeyUnusable, if the file can't be read or is not a key
  */
 export async function readLocalKey(file: string): Promise<LocalKey | undefined> {
   let content: SmallFile;
@@ -55,7 +55,7 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
 }
 
 /**
- * Makes a new key file, mode 0600, and its folder, mode 0700. A file that is there is never
+ * Creates a new key file with mode 0600, and its folder with mode 0700. An existing file is never
  * overwritten: when two commands race, both use the key of the first.
  *
  * @throws KmsPocError KeyUnusable
@@ -72,7 +72,7 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
     } finally {
       await handle.close();
     }
-    // Unlike a rename, a link fails where a file stands.
+    // Unlike a rename, a link fails if the file already exists.
     await link(temporaryFile, file);
   } catch (cause) {
     keyBytes.fill(0);
@@ -93,17 +93,17 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
   return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat: undefined };
 }
 
-/** Once for each key: its bytes are zeroed, and the wrapping key has a copy of its own. */
+/** To be called once for each key: its bytes are zeroed, and the wrapping key has its own copy. */
 export async function wrapWithLocalKey(key: LocalKey): Promise<WrappingKey> {
   const { localWrappingKey } = await import('../envelope/local-wrapping-key.ts');
-  // Zeroed by an earlier call, they would encrypt all the same, for anybody to open.
+  // Bytes zeroed by an earlier call would still encrypt, and anyone could open the result.
   if (key.keyBytes.every((byte) => byte === 0)) throw new Error('a local key was used twice');
   const wrappingKey = localWrappingKey(key.fingerprint, key.keyBytes);
   key.keyBytes.fill(0);
   return wrappingKey;
 }
 
-/** A hash of 32 random bytes tells nothing about them. 64 bits are enough to tell keys apart. */
+/** A hash of 32 random bytes reveals nothing about them. 64 bits are enough to tell keys apart. */
 const fingerprintOf = (keyBytes: Uint8Array): string =>
   createHash('sha256').update('kms-poc local key').update(keyBytes).digest('hex').slice(0, 16);
 

@@ -1,6 +1,6 @@
 /**
- * RSA keys in PEM files. The public half encrypts and needs nothing else; the private half can lie
- * offline, or in any key service that decrypts RSA-OAEP.
+ * RSA keys in PEM files. The public key encrypts and needs nothing else; the private key can be
+ * kept offline, or in any key service that decrypts RSA-OAEP.
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -20,7 +20,7 @@ export interface RsaKey {
   readonly isSecret: boolean;
 }
 
-/** Below this, RSA is no longer taken to last: NIST SP 800-57 part 1, revision 5, table 2. */
+/** Shorter RSA keys are not expected to stay secure: NIST SP 800-57 part 1, revision 5, table 2. */
 const minModulusBits = 3072;
 
 /**
@@ -64,7 +64,7 @@ export async function readRsaKey(
 }
 
 /**
- * Whether a file holds a private key, told without its passphrase.
+ * Whether a file holds a private key, without needing its passphrase.
  *
  * @throws KmsPocError KeyNotFound, KeyUnusable
  */
@@ -75,7 +75,7 @@ export async function holdsPrivateKey(file: string): Promise<boolean> {
   return found;
 }
 
-/** For a message that could be opened if only the private half were there. */
+/** For a message that the private key would open, if it were here. */
 export const privateKeyMissing = (file: string): KmsPocError =>
   new KmsPocError(
     'KeyUnusable',
@@ -108,7 +108,7 @@ async function parsePrivateKey(
   readPassphrase: (file: string) => Promise<Uint8Array>,
 ): Promise<KeyObject> {
   if (!hasPassphrase(pem)) return parse(file, () => createPrivateKey(pem));
-  // The bytes themselves, no copy: they are zeroed below.
+  // The bytes themselves, not a copy: they are zeroed below.
   const passphrase = asBuffer(await readPassphrase(file));
   try {
     return createPrivateKey({ key: pem, passphrase });
@@ -153,7 +153,9 @@ function describe(file: string, stat: Stats, key: KeyObject): RsaKey {
   return { file, fingerprint: fingerprintOf(publicKey), key, stat, isSecret };
 }
 
-/** Of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too. */
+/**
+ * A hash of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too.
+ */
 const fingerprintOf = (publicKey: KeyObject): string =>
   createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))

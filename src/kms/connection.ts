@@ -1,4 +1,4 @@
-/** A client of AWS KMS: how it finds its way and its credentials, and how long it waits. */
+/** A client of AWS KMS: how it finds the service and its credentials, and how long it waits. */
 import { KMSClient } from '@aws-sdk/client-kms';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 
@@ -8,11 +8,11 @@ import { findCredentials } from './credentials.ts';
 import { type KmsCall, mapKmsError, missingRegion } from './errors.ts';
 import type { KmsOptions } from './options.ts';
 
-// A KMS call takes well under a second. With the SDK's three attempts a silent endpoint is given up
-// after some 16 seconds; its own default would wait for ever.
+// A KMS call takes well under a second. With the SDK's three attempts, an endpoint that stays
+// silent is given up on after some 16 seconds; by default the SDK would wait for ever.
 const connectionTimeoutMs = 3000;
 const requestTimeoutMs = 5000;
-/** For all attempts together, whatever number of them the AWS configuration says. */
+/** For all attempts together, however many the AWS configuration allows. */
 const deadlineMs = 20_000;
 
 /** An answer of KMS or STS has a few KiB. */
@@ -22,14 +22,14 @@ const maxAnswerBytes = 2 ** 20;
 const ignore = (): void => undefined;
 const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
 
-/** How each client of AWS here finds its credentials and its way, and how long it waits. */
+/** How each AWS client here finds the service and its credentials, and how long it waits. */
 export const clientConfig = (options: KmsOptions) => ({
   logger: silent,
   requestHandler: {
     connectionTimeout: connectionTimeoutMs,
-    requestTimeout: requestTimeoutMs, // until an answer begins
+    requestTimeout: requestTimeoutMs, // until a response begins
     throwOnRequestTimeout: true,
-    socketTimeout: requestTimeoutMs, // until it goes on
+    socketTimeout: requestTimeoutMs, // until more of it arrives
   },
   streamCollector: collectAnswer,
   ...(options.region !== undefined && { region: options.region }),
@@ -80,16 +80,19 @@ export async function prepareClient(
   return found;
 }
 
-/** For each call, all its attempts included. */
+/** For each call, including all its attempts. */
 export const callOptions = (): { abortSignal: AbortSignal } => ({
   abortSignal: AbortSignal.timeout(deadlineMs),
 });
 
-/** A client of KMS, and the way to call it: each error is ours, each answer of the right key. */
+/**
+ * A client of KMS, and a way to call it that turns every error into ours and checks that every
+ * response is about the right key.
+ */
 interface KmsConnection {
   readonly client: KMSClient;
   readonly region: string;
-  /** @param request makes the call, and gives the answer with the key that it is of */
+  /** @param request makes the call, and returns the response with the key that it is about */
   readonly send: <Answer extends { KeyId?: string | undefined }>(
     operation: KmsCall['operation'],
     input: KeyAndContext,
@@ -98,13 +101,13 @@ interface KmsConnection {
   ) => Promise<Answer & { KeyId: string }>;
 }
 
-/** In the names of KMS's own API. */
+/** Named as in the KMS API. */
 export interface KeyAndContext {
   KeyId: string;
   EncryptionContext?: Record<string, string>;
 }
 
-/** @throws KmsPocError Usage, for a profile or Region that is not there */
+/** @throws KmsPocError Usage, for a profile or Region that does not exist */
 export async function openConnection(options: KmsOptions): Promise<KmsConnection> {
   const client = new KMSClient(clientConfig(options));
   const region = await prepareClient('kms', client, options);
@@ -127,8 +130,8 @@ export async function openConnection(options: KmsOptions): Promise<KmsConnection
 }
 
 /**
- * The SDK would search on (environment, instance role …) when the profile that was asked for is
- * not there, and then fail with a word on credentials, or find another identity.
+ * If the requested profile doesn't exist, the SDK would search on (environment, instance role …),
+ * and then fail with an error about credentials, or find another identity.
  */
 async function checkProfile(profile: string): Promise<void> {
   const { configFile, credentialsFile } = await loadSharedConfigFiles();
@@ -141,8 +144,9 @@ async function checkProfile(profile: string): Promise<void> {
 }
 
 /**
- * An endpoint that encrypts under another key than it was asked for would go unnoticed until the
- * day the message must be opened. An alias can't be checked: only KMS knows where it points.
+ * If an endpoint encrypted with a key other than the one it was asked for, nobody would notice
+ * until the day the message has to be opened. An alias can't be checked: only KMS knows where it
+ * points.
  */
 export function checkKey(keyId: string, keyArn: string | undefined): string {
   if (keyArn === undefined) throw noSense('no key');

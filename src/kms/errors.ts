@@ -1,7 +1,7 @@
 /**
- * The one place where an error of AWS KMS, of the way to it, or of the search for credentials
- * becomes ours. Errors are told apart by name or code, never by their text: the text changes, and
- * a wrong encryption context comes with none.
+ * The one place where errors of AWS KMS, of the connection to it, and of the search for credentials
+ * become ours. Errors are told apart by name or code, never by their text: the text changes, and
+ * the error for a wrong encryption context has none.
  *
  * Names: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html#API_Encrypt_Errors,
  * API_Decrypt.html and CommonErrors.html there.
@@ -12,7 +12,7 @@ import { type ErrorCode, KmsPocError, usageError } from '../errors.ts';
 export interface KmsCall {
   readonly operation: 'encrypt' | 'decrypt' | 're-encrypt' | 'look up';
   readonly keyId: string;
-  /** Where a re-encryption goes: KMS doesn't say which of the two keys an error is about. */
+  /** The target of a re-encryption: KMS doesn't say which of the two keys an error is about. */
   readonly newKeyId?: string | undefined;
   readonly region: string;
   readonly user: string | undefined;
@@ -27,7 +27,7 @@ interface Row {
 
 const keysOf = ({ keyId, newKeyId = keyId }: KmsCall): string =>
   newKeyId === keyId ? keyId : `${keyId} or ${newKeyId}`;
-/** A key in a command line, to be replaced where there are two. */
+/** A key for a command line; if there are two, a placeholder to be replaced. */
 const keyArgument = (call: KmsCall): string =>
   keysOf(call) === call.keyId ? call.keyId : 'THE-KEY';
 const permissions = {
@@ -129,7 +129,8 @@ const rows: readonly Row[] = [
     hint: () => 'Enable the Region for the account, or use another one.',
   },
   {
-    // Node's, for a header that can't be sent. Those hold the access key id and the session token.
+    // From Node, for a header that can't be sent: the access key id and session token are in
+    // headers.
     code: 'Credentials',
     names: ['ERR_INVALID_CHAR'],
     message: () => 'The AWS credentials contain an invalid character',
@@ -143,7 +144,7 @@ const rows: readonly Row[] = [
     hint: () => 'Check KEY_ID or --key: alias/NAME, a key id, or an ARN.',
   },
   {
-    // Of the AWS configuration: one of ours is looked at before.
+    // From the AWS configuration: our own endpoint settings have been checked before.
     code: 'Usage',
     names: ['ERR_INVALID_URL'],
     message: () => 'The AWS KMS endpoint is not a valid URL',
@@ -216,7 +217,7 @@ const rows: readonly Row[] = [
 const isTlsError = (name: string): boolean =>
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(name);
 
-/** What the SDK adds to an error that came with an answer of the service. */
+/** What the SDK adds to an error that came with a response from the service. */
 interface SdkError {
   readonly name?: unknown;
   readonly code?: unknown;
@@ -224,11 +225,11 @@ interface SdkError {
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
-/** A network error's name is just "Error"; its code says what it is. */
+/** The name of a network error is just "Error"; its code says what it is. */
 const namesOf = ({ code, name }: SdkError): string[] =>
   [code, name].filter((each): each is string => typeof each === 'string');
 
-/** @returns undefined where no row has a name of this error */
+/** @returns undefined if no row has a name of this error */
 function mapByName(error: Error, call: KmsCall, among: readonly Row[]): KmsPocError | undefined {
   for (const name of namesOf(error)) {
     const row = among.find((candidate) => candidate.names.includes(name));
@@ -260,7 +261,7 @@ export function mapKmsError(error: unknown, call: KmsCall): KmsPocError {
     );
   }
   const { name, $fault, $metadata } = error as SdkError & Error;
-  // An error that the service named; without a name of its own the SDK calls it Unknown.
+  // An error that the service named; if it didn't, the SDK calls the error Unknown.
   if ($fault !== undefined && !name.startsWith('Unknown')) {
     return new KmsPocError(
       $fault === 'server' ? 'Unavailable' : 'Unexpected',
@@ -289,7 +290,7 @@ const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocErro
   );
 
 /**
- * For whatever the search for credentials throws: it reads files, runs programs and asks other
+ * For whatever the search for credentials throws. It reads files, runs programs and asks other
  * services, so nearly every kind of error can come from it.
  *
  * @param explanation what to say of one that has no name of its own
@@ -316,8 +317,8 @@ export function mapCredentialsError(
 }
 
 /**
- * For the question to AWS STS whose the credentials are. What is wrong with them is said as KMS
- * would say it; that STS itself can't be had matters to nothing but that question.
+ * For the call that asks AWS STS whose credentials these are. A problem with the credentials is
+ * reported as KMS would report it; that STS itself is unavailable only matters to this question.
  */
 export function mapIdentityError(error: unknown, region: string): KmsPocError {
   const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
@@ -331,7 +332,7 @@ export function mapIdentityError(error: unknown, region: string): KmsPocError {
   );
 }
 
-/** @param region what was given as one; undefined if nothing was */
+/** @param region what was given as the Region; undefined if nothing was */
 export const missingRegion = (region: string | undefined, cause: unknown): KmsPocError =>
   region === undefined
     ? usageError(

@@ -1,4 +1,4 @@
-/** A multi-Region key in more than one Region: the next one when one is out. */
+/** A multi-Region key in more than one Region: when one is down, the next one is used. */
 import { KmsPocError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import { inRegion } from '../formats/kms-arn.ts';
@@ -6,13 +6,14 @@ import type { DataKeyCalls, Kms } from './kms.ts';
 
 /**
  * Goes to the next Region when one can't be reached, doesn't answer in time or fails after its
- * retries; never for an answer (a missing permission, a changed message, too many requests). It
- * then stays there: a Region that is out costs each call its time-outs, up to 20 seconds (kms.ts).
+ * retries, but never because of what it answers (a missing permission, a changed message, too many
+ * requests). It then stays there: a Region that is down costs each call its timeouts, up to 20
+ * seconds (connection.ts).
  *
  * @param first KMS in the keys' own Region
  * @param replicaRegions where they have replicas, in the order to try them
- * @param connect KMS in one of them
- * @param events told why, and the Region, before the first call to it
+ * @param connect connects to KMS in one of them
+ * @param events told the reason and the Region before the first call to it
  */
 export function withFallback(
   first: Kms,
@@ -21,7 +22,7 @@ export function withFallback(
   events: Pick<Events, 'fallback'>,
 ): Kms {
   const regions = replicaRegions.filter((region) => region !== first.region);
-  /** Of the Regions before the one in use: why they were left. */
+  /** Why each Region before the current one was abandoned. */
   const outages: KmsPocError[] = [];
 
   const attempt = async <Answer>(
@@ -40,7 +41,7 @@ export function withFallback(
         if (!isOut) throw error;
         const next = regions[tried];
         if (next === undefined) throw allOut([...outages, error]);
-        // Of calls that fail together only one moves on.
+        // If several calls fail together, only one moves on.
         if (tried === outages.length) {
           outages.push(error);
           events.fallback(error, next);
@@ -49,7 +50,7 @@ export function withFallback(
     }
   };
 
-  /** The Encryption SDK expects the answer of the very key it asked for. */
+  /** The Encryption SDK expects the response to name exactly the key it asked for. */
   const sameKey = <Answer>(keyId: string, answer: Answer): Answer & { KeyId: string } => ({
     ...answer,
     KeyId: keyId,
@@ -74,7 +75,7 @@ export function withFallback(
       attempt(keyId, (kms, keyIdThere) => kms.encrypt(keyIdThere, user, plaintext)),
     decrypt: (keyId, user, ciphertextBase64) =>
       attempt(keyId, (kms, keyIdThere) => kms.decrypt(keyIdThere, user, ciphertextBase64)),
-    // Nobody waits for it: it can be done again when the Region is back.
+    // Nobody is waiting for it: it can be done again when the Region is back.
     reEncrypt: (...move) => first.reEncrypt(...move),
     resolveKey: (keyId) => attempt(keyId, (kms, keyIdThere) => kms.resolveKey(keyIdThere)),
     dataKeys,

@@ -1,4 +1,4 @@
-/** Which hosts are AWS's own. */
+/** Tells which hosts belong to AWS. */
 
 // The DNS suffixes of AWS's partitions, and those for dual-stack endpoints:
 // https://docs.aws.amazon.com/general/latest/gr/rande.html and the SDK's partitions.json.
@@ -16,9 +16,9 @@ const awsSuffixes = [
 ];
 
 /**
- * Whether a host is that service of AWS itself: its endpoint in a Region, or one in a network of
- * one's own (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts below AWS's domains are anybody's,
- * a load balancer or an API gateway for one.
+ * Whether a host is that service of AWS itself: its endpoint in a Region, or one in your own
+ * network (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts under AWS's domains can be
+ * anyone's, such as a load balancer or an API gateway.
  */
 export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
   awsSuffixes.some((suffix) => {

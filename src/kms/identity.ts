@@ -9,8 +9,8 @@ import { mapIdentityError } from './errors.ts';
 
 /**
  * @returns the ARN of a user or role. The call needs no permission.
- * @throws KmsPocError Credentials: they are none, or no good; Usage: no such profile or Region;
- *   another code: STS did not say
+ * @throws KmsPocError Credentials, if there are none or they are invalid; Usage, if there is no
+ *   such profile or Region; another code, if STS did not answer the question
  */
 export async function askIdentity(options: KmsOptions): Promise<string> {
   const client = new STSClient(clientConfig(options));

@@ -6,24 +6,24 @@ import type { KmsOptions } from './options.ts';
 
 export interface KeyState {
   readonly keyArn: string;
-  /** In KMS's own words, such as `Enabled`. */
+  /** As KMS calls it, such as `Enabled`. */
   readonly state: string;
   readonly deletionDate: Date | undefined;
-  /** False: it is made for something else, such as signatures, or is not symmetric. */
+  /** False if it is meant for something else, such as signatures, or is not symmetric. */
   readonly isForMessages: boolean;
-  /** Undefined: a key of one Region. */
+  /** Undefined for a single-Region key. */
   readonly multiRegion:
     { readonly primary: string; readonly replicas: readonly string[] } | undefined;
 }
 
 export interface KeyStates {
-  /** Where it is. */
+  /** The Region that is asked. */
   readonly region: string;
   /** @throws KmsPocError, see errors.ts */
   describe(keyId: string): Promise<KeyState>;
 }
 
-/** @throws KmsPocError Usage, for a profile or Region that is not there */
+/** @throws KmsPocError Usage, for a profile or Region that does not exist */
 export async function connectKeyStates(options: KmsOptions): Promise<KeyStates> {
   const { client, region, send } = await openConnection(options);
   return {

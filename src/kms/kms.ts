@@ -15,7 +15,7 @@ import { checkKey, type KeyAndContext, noSense, openConnection } from './connect
 import type { KmsOptions } from './options.ts';
 
 export interface Kms {
-  /** Where it is. */
+  /** The Region that is asked. */
   readonly region: string;
   /**
    * @param plaintext 1 to 4,096 bytes
@@ -40,7 +40,7 @@ export interface Kms {
    * never leaves KMS.
    *
    * @param keyId the only key that may open it, as given by the user
-   * @param newKeyId a key of the same Region
+   * @param newKeyId a key in the same Region
    * @throws KmsPocError, see errors.ts
    */
   reEncrypt(
@@ -50,7 +50,7 @@ export interface Kms {
     newKeyId: string,
   ): Promise<{ ciphertextBase64: string; keyArn: string }>;
   /**
-   * Looks up which key an alias or a bare id means. (An ARN of a key is its own answer.)
+   * Looks up which key an alias or a bare id means. (The ARN of a key is returned as it is.)
    *
    * @throws KmsPocError, see errors.ts
    */
@@ -60,8 +60,8 @@ export interface Kms {
 }
 
 /**
- * In the names of KMS's own API, which the Encryption SDK speaks. Each answer is complete, and of
- * the key that was asked for; each error is a KmsPocError.
+ * Named as in the KMS API, because that is how the Encryption SDK calls it. Each response is
+ * complete, and about the key that was asked for; each error is a KmsPocError.
  */
 export interface DataKeyCalls {
   readonly generateDataKey: (
@@ -75,7 +75,7 @@ export interface DataKeyCalls {
   ) => Promise<{ KeyId: string; Plaintext: Uint8Array }>;
 }
 
-/** @throws KmsPocError Usage, for a profile or Region that is not there */
+/** @throws KmsPocError Usage, for a profile or Region that does not exist */
 export async function connectKms(options: KmsOptions): Promise<Kms> {
   const { client, region, send } = await openConnection(options);
 
@@ -164,7 +164,7 @@ export async function connectKms(options: KmsOptions): Promise<Kms> {
   };
 }
 
-/** Neither a plaintext nor a ciphertext of KMS is ever empty. */
+/** KMS never returns an empty plaintext or ciphertext. */
 const present = (bytes: Uint8Array | undefined, what: string): Uint8Array => {
   if (bytes === undefined || bytes.length === 0) throw noSense(`no ${what}`);
   return bytes;

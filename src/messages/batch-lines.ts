@@ -1,4 +1,6 @@
-/** The fields of a batch's lines: who the message is for, the message, the ciphertext, the error. */
+/**
+ * The fields of a batch's lines: who the message is for, the message, the ciphertext, the error.
+ */
 import { KmsPocError, usageError } from '../errors.ts';
 import { userNameRule } from '../formats/user-name.ts';
 import { exactBase64 } from '../formats/base64.ts';
@@ -7,13 +9,13 @@ import { type Field, findFields, type ObjectText, withoutFields } from '../forma
 import { decodeCiphertext } from './ciphertext-input.ts';
 
 export interface Users {
-  /** For the lines that name none. */
+  /** For lines that name no user. */
   readonly defaultUser: string | undefined;
-  /** @throws KmsPocError Usage, for one who may not be named */
+  /** @throws KmsPocError Usage, for a user who is not allowed */
   readonly checkUser: (user: string) => void;
 }
 
-/** @throws KmsPocError Usage: the field is there twice, so which one is meant is anyone's guess */
+/** @throws KmsPocError Usage, if the field occurs twice, since either could be meant */
 function fieldOf(object: ObjectText, name: string): Field | undefined {
   const fields = findFields(object, name);
   if (fields.length > 1) {
@@ -45,7 +47,7 @@ export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buff
   const asBase64 = fieldOf(object, 'messageBase64');
   const { message, messageBase64 } = object.value;
   if (asText !== undefined && asBase64 === undefined) {
-    // Half of a surrogate pair can't be encoded: the bytes of a replacement character would come back.
+    // Half of a surrogate pair can't be encoded: decrypting would return a replacement character.
     if (typeof message === 'string' && !/\p{Surrogate}/u.test(message)) {
       return { field: asText, plaintext: Buffer.from(message, 'utf8') };
     }
@@ -81,7 +83,7 @@ export async function ciphertextOf(
   }
   const bytes =
     exactBase64(ciphertext) ??
-    // As people really paste it, or wrong: this says what.
+    // Base64 as people really paste it, or invalid: this says what is wrong with it.
     asBuffer(await collectAll((await decodeCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
   if (bytes.length === 0) {
     throw new KmsPocError(
@@ -93,7 +95,10 @@ export async function ciphertextOf(
   return { field, ciphertext: bytes };
 }
 
-/** The result would have two fields of one name, or a message that was never decrypted. */
+/**
+ * Otherwise the result would have two fields with the same name, or a message that was never
+ * decrypted.
+ */
 export function refuseFields(object: ObjectText, names: readonly string[]): void {
   const found = names.find((name) => findFields(object, name).length > 0);
   if (found === undefined) return;
@@ -104,10 +109,10 @@ export function refuseFields(object: ObjectText, names: readonly string[]): void
 }
 
 /**
- * The line of a message that failed: its other fields, and the error in the place of one that was
- * there.
+ * Returns the line for a message that failed: its other fields, with the error replacing any that
+ * was there.
  *
- * @param without fields that it goes without
+ * @param without fields to leave out
  */
 export function errorLine(
   object: ObjectText | undefined,

@@ -1,9 +1,9 @@
 /**
- * `--batch`: JSON Lines in and out, one message on each line. Lines are worked on several at once,
- * in constant memory, and come out in their order.
+ * `--batch`: JSON Lines in and out, one message on each line. Several lines are worked on at once,
+ * in constant memory, and come out in order.
  *
- * A line that fails by its own fault (status 2 or 3) becomes an error in its place. What would fail
- * the next lines too (the service, the permission, the disk) ends the run.
+ * A line that fails through its own fault (status 2 or 3) is replaced by an error. A failure that
+ * would affect the next lines too (the service, a permission, the disk) ends the run.
  */
 import type { DataKeyLimits } from '../envelope/data-key-cache.ts';
 import { mebibyte } from '../envelope/limits.ts';
@@ -41,10 +41,15 @@ import { wholeDecrypter, wholeEncrypter } from './whole-messages.ts';
 
 /** A line, without its line break, is held in memory whole, several times over. */
 const maxPlaintextLineBytes = 16 * mebibyte;
-/** Base64 makes four bytes of three: whatever a plaintext line becomes can be decrypted. */
+/**
+ * Base64 makes four bytes out of three, so that whatever a plaintext line becomes can be decrypted.
+ */
 const maxCiphertextLineBytes = 24 * mebibyte;
 
-/** Lines, and so calls of a key's service, at once; and what else waits in memory. */
+/**
+ * How many lines, and so calls to a key service, are in progress at once, and how much may be held
+ * in memory.
+ */
 const inOrderLimits = { maxPending: 16, maxSize: mebibyte, maxCount: 1024 };
 
 interface BatchOptions extends Users {
@@ -94,8 +99,8 @@ export function decryptBatch(
 }
 
 /**
- * A line that fails keeps its ciphertext, with the error beside it: the output may take the place
- * of the input. A line that is no object has no place for an error, so it ends the run.
+ * A line that fails keeps its ciphertext, with the error beside it, because the output may replace
+ * the input. A line that is not an object has no place for an error, so it ends the run.
  *
  * @param options.prove whether each new ciphertext is opened before it comes out
  */
@@ -135,7 +140,7 @@ function wholeWays(move: Move, limits?: DataKeyLimits): Ways<{ ciphertext: ByteS
   };
 }
 
-/** Whether the line failed in a run before: its error would contradict the new ciphertext. */
+/** Whether the line failed in an earlier run: its error would contradict the new ciphertext. */
 const hasOurError = ({ value: { error } }: ObjectText): boolean =>
   typeof error === 'object' &&
   error !== null &&
@@ -145,7 +150,9 @@ const hasOurError = ({ value: { error } }: ObjectText): boolean =>
 
 interface LineRules {
   readonly maxLineBytes: number;
-  /** Else it goes without the message, which is never beside an error, and the ciphertext. */
+  /**
+   * Otherwise the line loses its ciphertext and its message, which is never put beside an error.
+   */
   readonly failedLineIsKept?: boolean;
 }
 

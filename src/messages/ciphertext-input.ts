@@ -1,6 +1,6 @@
 /**
- * A ciphertext as it was found in the input: bytes, base64 as it really gets pasted, or the JSON that
- * AWS and this program print; and which of the published formats it has.
+ * A ciphertext as found in the input: bytes, base64 as it really gets pasted, or the JSON that AWS
+ * and this program print; and which of the published formats it has.
  */
 import { KmsPocError } from '../errors.ts';
 import { decodeBase64 } from '../formats/base64.ts';
@@ -58,7 +58,7 @@ export async function identify(bytes: ByteStream): Promise<FoundCiphertext> {
 /**
  * Tells bytes, base64 and JSON apart by how they begin. An empty input gives no bytes.
  *
- * @throws KmsPocError NotCiphertext, as the bytes are read too
+ * @throws KmsPocError NotCiphertext, also while the bytes are read
  */
 export async function decodeCiphertext(
   input: ByteStream,
@@ -77,14 +77,17 @@ export async function decodeCiphertext(
   return { bytes: decodeBase64(base64), cameAsBytes: false };
 }
 
-/** By the mark at its beginning. No ciphertext begins like that: KMS blobs begin with 01. */
+/** Checks the mark at the beginning. No ciphertext begins like that: KMS blobs begin with 01. */
 const isUtf16 = ([first, second]: Uint8Array): boolean =>
   (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 
-/** A ciphertext in bytes has some that no text has. A curly quote is text, to be refused by name. */
+/**
+ * Raw ciphertext contains bytes that text never has. A curly quote is text, and refused by name
+ * later.
+ */
 function isText(start: Uint8Array): boolean {
   try {
-    // As a stream: its last character may be cut.
+    // As a stream, because its last character may be incomplete.
     const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
     return !/[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(text);
   } catch {
@@ -124,7 +127,7 @@ async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
   return Buffer.from(found, 'utf8');
 }
 
-/** Whether what is no JSON as a whole begins with a line that is. */
+/** Whether something that is not JSON as a whole begins with a line that is. */
 function isJsonLines(text: Buffer): boolean {
   try {
     JSON.parse(text.subarray(0, Math.max(0, text.indexOf(0x0a))).toString('utf8'));

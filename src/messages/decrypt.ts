@@ -1,4 +1,4 @@
-/** From a ciphertext and the keys that may open it to a plaintext. */
+/** Decrypts a ciphertext, using the keys that may open it. */
 import type { CiphertextFormat } from '../formats/ciphertext-format.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
@@ -20,12 +20,12 @@ interface DecryptRequest {
 
 interface Decrypted {
   /**
-   * Verified bytes only. Yet a message can turn out to be cut or changed further on: it is the
-   * message only once it was read to its end without an error.
+   * Verified bytes only. Still, a message can turn out to be truncated or changed later on: it is
+   * complete only once it was read to its end without an error.
    */
   readonly plaintext: ByteStream;
   readonly format: CiphertextFormat;
-  /** The key that opened it: its ARN or name. Known once the first byte is out. */
+  /** The ARN or name of the key that opened it. Known once the first byte is out. */
   readonly key: () => string;
 }
 

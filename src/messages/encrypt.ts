@@ -1,18 +1,18 @@
-/**
- * From a plaintext and the keys that may open it to a ciphertext.
- */
+/** Encrypts a plaintext for the keys that may open it. */
 import { type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
 import type { CiphertextFormat } from '../formats/ciphertext-format.ts';
 import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
 
-/** What KMS `Encrypt` takes: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html */
+/**
+ * The limit of KMS `Encrypt`: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html
+ */
 const maxKmsPlaintextBytes = 4096;
 
 export interface Encrypted {
   /** Bytes, not base64. A failure can come as late as the last of them. */
   readonly ciphertext: ByteStream;
   readonly format: CiphertextFormat;
-  /** Its ARN, or a local key's name. */
+  /** The ARN, or a local key's name. */
   readonly key: string;
   /** All that can open it, in the order of its header: `key` is the first. */
   readonly keys: readonly string[];
@@ -23,7 +23,7 @@ export interface Encrypted {
  * KMS itself: any AWS tool can then read it. All else becomes an AWS Encryption SDK message.
  *
  * @param user becomes the encryption context `{ user }`
- * @param keys each of them can open the message: a key that can't be had now is an error, never a
+ * @param keys each of them can open the message: a key that is not available is an error, never a
  *   message with fewer keys
  * @param sign whether to sign it: KMS signs nothing that it encrypts itself
  * @throws KmsPocError

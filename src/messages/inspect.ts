@@ -1,12 +1,12 @@
-/** From a ciphertext to a description of it, without a key. */
+/** Describes a ciphertext, without a key. */
 import type { MessageInspection } from '../envelope/inspect.ts';
 import type { ByteStream } from '../streams/byte-stream.ts';
 import { findCiphertext } from './ciphertext-input.ts';
 import { collectKmsBlob } from './kms-blob.ts';
 
 /**
- * What is taken for a blob of AWS KMS. AWS doesn't publish the format: its length is all that can
- * be told, and whether it is one only KMS can.
+ * A ciphertext that is assumed to be an AWS KMS blob. AWS doesn't publish the format: all that can
+ * be told is its length, and only KMS knows whether it is one.
  */
 interface BlobInspection {
   readonly format: 'kms';
@@ -17,8 +17,8 @@ interface BlobInspection {
 export type Inspection = BlobInspection | MessageInspection;
 
 /**
- * Reads the ciphertext to its end, in constant memory: what is cut, or goes on after its end, is
- * not described as if it were whole.
+ * Reads the ciphertext to its end, in constant memory, so that one that is truncated, or followed
+ * by more data, is not described as if it were whole.
  *
  * @param input bytes, base64 or JSON
  * @throws KmsPocError

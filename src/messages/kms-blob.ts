@@ -1,21 +1,23 @@
-/** Messages that AWS KMS encrypted itself: rung 1. */
+/** Messages that AWS KMS encrypted itself, without the Encryption SDK. */
 import { KmsPocError, usageError } from '../errors.ts';
 import { openAwsKey } from '../keys/aws-key.ts';
 import type { AwsKeyReference, KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import { type ByteStream, peek } from '../streams/byte-stream.ts';
 
-/** What KMS `Decrypt` takes: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html */
+/**
+ * The limit of KMS `Decrypt`: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+ */
 const maxKmsCiphertextBytes = 6144;
 
 /**
- * All of a ciphertext that is taken for a KMS blob: what is wrong with it comes before what is
- * wrong with the keys.
+ * Collects all of a ciphertext that is assumed to be a KMS blob, so that problems with it are
+ * reported before problems with the keys.
  *
- * @throws KmsPocError NotCiphertext: it is too long for one
+ * @throws KmsPocError NotCiphertext, if it is too long for one
  */
 export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
-  // No further than that: the input may be a device without an end.
+  // Read no further than that: the input may be a device that never ends.
   const { start } = await peek(ciphertext, maxKmsCiphertextBytes + 1);
   if (start.length <= maxKmsCiphertextBytes) return Buffer.from(start);
   throw new KmsPocError(
@@ -40,9 +42,9 @@ export const openKmsBlob = (
   });
 
 /**
- * Tries the keys of KMS one after the other: a blob doesn't tell us which one made it.
+ * Tries the KMS keys one after the other, because a blob doesn't tell us which one made it.
  *
- * @param attempt is given the failures of the keys before it
+ * @param attempt receives the failures of the keys before it
  * @throws KmsPocError
  */
 export async function tryKmsKeys<Result>(
@@ -59,7 +61,7 @@ export async function tryKmsKeys<Result>(
       failures.push(error);
     }
   }
-  // That it is another key's says less than what that key said.
+  // That the key is the wrong one says less than another key's error.
   throw (
     failures.find(({ code }) => code !== 'WrongKey') ??
     failures[0] ??

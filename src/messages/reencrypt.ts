@@ -1,6 +1,6 @@
 /**
- * From a ciphertext to one of the same message under another key. Nothing but ciphertext touches the
- * disk.
+ * Turns a ciphertext into one of the same message under another key. Nothing but ciphertext touches
+ * the disk.
  */
 import { createHash, type Hash } from 'node:crypto';
 
@@ -15,11 +15,11 @@ import { decrypt, decryptFound } from './decrypt.ts';
 import { encrypt, type Encrypted } from './encrypt.ts';
 import { collectKmsBlob, tryKmsKeys } from './kms-blob.ts';
 
-/** From which keys to which, with whose credentials. */
+/** Which keys to move from and to, and whose credentials to use. */
 export interface Move {
   /** The keys that may open the old ciphertext, in the order to try them. */
   readonly oldKeys: readonly KeyReference[];
-  /** The keys that may open the new one: each of them, as `encrypt` takes them. */
+  /** The keys that may open the new one: all of them can, as in `encrypt`. */
   readonly newKeys: readonly [KeyReference, ...KeyReference[]];
   /** The same, opened with the encryptor's credentials. */
   readonly encryptionKeys: EncryptionKeys;
@@ -33,25 +33,25 @@ export interface Move {
   readonly mover: KeySources;
 }
 
-/** A new ciphertext, and what is known of it. */
+/** A new ciphertext, and what is known about it. */
 interface New {
   readonly ciphertext: ByteStream;
 }
 
-/** How messages are opened and encrypted where KMS doesn't move them itself. */
+/** How messages are opened and encrypted when KMS doesn't move them itself. */
 export interface Ways<Encrypted extends New> {
   readonly open: (user: string, found: FoundCiphertext) => Promise<ByteStream>;
   readonly encrypt: (user: string, plaintext: ByteStream) => Promise<Encrypted>;
-  /** Opens what was encrypted, with the new keys before the old ones. */
+  /** Opens what was encrypted, trying the new keys before the old ones. */
   readonly reopen: (user: string, written: ByteStream) => Promise<ByteStream>;
 }
 
 interface Proof {
   /**
-   * Opens the new ciphertext, before the old one is given up for it.
+   * Opens the new ciphertext before it replaces the old one.
    *
    * @param written what was written, as it is read back
-   * @throws KmsPocError, as `decrypt`; Unexpected when it holds another message
+   * @throws KmsPocError, as `decrypt` does; Unexpected if it contains a different message
    */
   readonly prove: (written: ByteStream) => Promise<void>;
 }
@@ -59,7 +59,7 @@ interface Proof {
 /**
  * For one message of any size.
  *
- * @param outputHeldUntilEnd whether nobody uses any of the new ciphertext before all of it is there
+ * @param outputHeldUntilEnd whether nobody uses any of the new ciphertext until all of it is there
  */
 export function streamedWays(move: Move, outputHeldUntilEnd: boolean): Ways<Encrypted> {
   const { oldKeys, newKeys, encryptionKeys, sign, requireSigned, decryptor: sources } = move;
@@ -93,7 +93,7 @@ export async function reencrypt<Result extends New>(
       : { plaintext: await open(user, found) };
   if ('moved' in opened) return opened.moved;
 
-  // A new key may be made for it, and is not for a message that doesn't open.
+  // A new key may be created for a message, but not for one that doesn't open.
   const { whole } = await peek(opened.plaintext, 1);
   const digest = createHash('sha256');
   const encrypted = await encrypt(user, hashed(whole, digest));

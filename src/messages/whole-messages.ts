@@ -1,6 +1,6 @@
 /**
- * Messages that are in memory whole, many of them: a data key serves more than one, and each key of
- * the settings is opened once.
+ * Many messages that are held in memory whole: a data key serves more than one of them, and each
+ * key from the settings is opened once.
  */
 import {
   cachedDataKeys,
@@ -47,7 +47,8 @@ export function wholeDecrypter(
   requireSigned: boolean,
   limits: DataKeyLimits = dataKeyLimits,
 ): DecryptWhole {
-  // Opened once for all: a key's file need not be read, nor its passphrase asked, again.
+  // Opened once for all messages, so that a key's file is not read, or its passphrase asked for,
+  // again.
   const unwrappingKeys = keys.map((reference) => {
     const key = unwrappingKey(reference, sources);
     return { ...key, open: once(() => key.open()) };

@@ -1,45 +1,45 @@
 import { asBuffer } from './byte-stream.ts';
 
-/** Reads a stream of byte chunks in pieces that the caller chooses, copying as little as possible. */
+/**
+ * Reads a stream of byte chunks in pieces of the caller's choice, copying as little as possible.
+ */
 export interface ByteReader {
   /**
-   * The bytes at the front, not consumed: at least `length` of them in one piece, or all that are
-   * left if the stream ends before.
+   * Returns the bytes at the front without consuming them: at least `length` of them in one piece,
+   * or whatever is left if the stream ends before that.
    */
   peek(length: number): Promise<Buffer>;
-  /** Consumes and returns 1 to `maxLength` bytes, as they come; empty at the end. */
+  /** Consumes and returns 1 to `maxLength` bytes, as they come; none at the end. */
   read(maxLength: number): Promise<Buffer>;
   /** Consumes and returns `length` bytes in one piece, or fewer at the end. */
   readExactly(length: number): Promise<Buffer>;
   /**
-   * Tells the source that nothing more will be read from it, and doesn't wait for its answer: a
-   * source that is still waiting for input (a terminal, a pipe) only answers when some has come.
+   * Tells the source that nothing more will be read from it, without waiting for its answer: a
+   * source that is still waiting for input (a terminal, a pipe) only answers once some has arrived.
    */
   close(): void;
 }
 
-/** Below this, chunks are joined: each piece costs the library a turn of the event loop. */
+/** Chunks smaller than this are joined: each piece costs the library a turn of the event loop. */
 const smallBytes = 16 * 1024;
 
-/**
- * @param source the chunks, of any size; an error that it throws comes out of the reader unchanged
- */
+/** @param source chunks of any size; an error that it throws comes out of the reader unchanged */
 export const byteReader = (source: AsyncIterable<Uint8Array>): ByteReader => {
   const chunks = source[Symbol.asyncIterator]();
   let front: Buffer = Buffer.alloc(0);
 
-  /** The next chunk that has bytes, or undefined at the end. */
+  /** Returns the next chunk that has bytes, or undefined at the end. */
   const nextChunk = async (): Promise<Buffer | undefined> => {
     for (;;) {
       const next = await chunks.next();
       if (next.done === true) return undefined;
-      // The library's streams copy a plain Uint8Array whole, and its `slice` means a copy there and
-      // a view here.
+      // The library's streams copy a plain Uint8Array whole, and its `slice` makes a copy where a
+      // Buffer's makes a view.
       if (next.value.length > 0) return asBuffer(next.value);
     }
   };
 
-  /** Collects `length` bytes, or what is left, in parts; the last part may have more. */
+  /** Collects `length` bytes, or whatever is left, in parts. The last part may hold more. */
   const collect = async (length: number): Promise<Buffer[]> => {
     const parts = front.length > 0 ? [front] : [];
     let total = front.length;
@@ -82,8 +82,8 @@ export const byteReader = (source: AsyncIterable<Uint8Array>): ByteReader => {
 };
 
 /**
- * One concatenation for all parts: joining them one by one as they come would cost the square of
- * their number when a slow writer sends single bytes.
+ * Concatenates all parts at once. Joining them one by one as they arrive would take time that grows
+ * with the square of their number when a slow writer sends single bytes.
  */
 const joined = (parts: Buffer[]): Buffer => {
   const [only] = parts;

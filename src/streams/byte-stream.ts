@@ -1,10 +1,10 @@
-/** Small tools for streams of bytes. */
+/** Helpers for streams of bytes. */
 
 export type ByteStream = AsyncIterable<Uint8Array>;
 
 /**
- * The same memory as a Buffer, which has methods that a plain Uint8Array lacks. (`Buffer.from` of
- * the bytes would copy them.)
+ * The same memory as a Buffer, which has methods that a plain Uint8Array lacks. (`Buffer.from`
+ * would copy the bytes.)
  */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -15,14 +15,16 @@ export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** All of a stream that is known to be short. */
+/** Collects all of a stream that is known to be short. */
 export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** All of a stream, and its length where that is more than `maxBytes`: then without the bytes. */
+/**
+ * Collects a stream and its length. If that is more than `maxBytes`, only the length is returned.
+ */
 export async function collect(
   stream: ByteStream,
   maxBytes: number,
@@ -38,7 +40,7 @@ export async function collect(
 }
 
 /**
- * The first bytes of a stream, at least `minBytes` of them where it has as many, and the whole
+ * Returns the first bytes of a stream, at least `minBytes` if it has that many, and the whole
  * stream as if it had not been read.
  */
 export async function peek(
@@ -61,7 +63,7 @@ export async function peek(
   return { start: Buffer.concat(chunks), whole: whole() };
 }
 
-/** @returns undefined where the bytes are not UTF-8; a byte order mark is kept */
+/** @returns undefined if the bytes are not UTF-8; a byte order mark is kept */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -70,6 +72,6 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Without the mark that some editors put before the first character of a file in UTF-8. */
+/** Strips the mark that some editors put at the start of a UTF-8 file. */
 export const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;

@@ -1,10 +1,13 @@
-/** Work on many things at once, with the results in the order of the things. */
+/** Works on many items at once, and returns the results in the order of the items. */
 import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
 
 export interface InOrderLimits {
-  /** Things in work at once. */
+  /** How many items are worked on at once. */
   readonly maxPending: number;
-  /** Of what is in work, or done and not yet taken: how much, by `sizeOf`, and how many. */
+  /**
+   * Limits on the items that are in progress, or done but not yet taken: their total size, as given
+   * by `sizeOf`, and their number.
+   */
   readonly maxSize: number;
   readonly maxCount: number;
 }
@@ -12,12 +15,12 @@ export interface InOrderLimits {
 const itemsPerTurn = 128;
 
 /**
- * Results come out as soon as they are there and all before them: nothing waits for the next thing
- * to come. Things are taken from `items` only as the limits allow, so whoever is slow to take the
- * results slows down the whole.
+ * Each result comes out as soon as it and all results before it are ready, without waiting for the
+ * next item to arrive. Items are taken from `items` only as the limits allow, so a slow consumer
+ * slows down everything.
  *
- * @returns the results, as many at a time as there are
- * @throws what `work` throws, once the results before it are out; what `items` throws, after all
+ * @returns the results, as many at a time as are ready
+ * @throws what `work` throws, after the results before it; what `items` throws, after all results
  */
 export async function* inOrder<Item, Result>(
   items: AsyncIterable<Item>,
@@ -40,7 +43,7 @@ export async function* inOrder<Item, Result>(
   const hasRoomFor = (itemSize: number): boolean =>
     pending < maxPending &&
     queue.length < maxCount &&
-    // One alone may be larger: it could never begin.
+    // A single item may be larger than the limit, or it could never begin.
     (queue.length === 0 || size + itemSize <= maxSize);
 
   const begin = (item: Item, itemSize: number): void => {
@@ -68,7 +71,7 @@ export async function* inOrder<Item, Result>(
   const takeAll = async (): Promise<void> => {
     for await (const item of items) {
       begun += 1;
-      // Work that waits for nothing would else keep answers, time-outs and Ctrl-C waiting.
+      // Work that never waits would otherwise hold up responses, timeouts and Ctrl-C.
       if (begun % itemsPerTurn === 0) await turnOfEventLoop();
       const itemSize = sizeOf(item);
       while (!hasRoomFor(itemSize) && !isStopped) {

@@ -1,6 +1,6 @@
 /**
- * Calls once for each key, at the first need, however many ask: all get the same answer, or the
- * same error. Without a key, once for all.
+ * Calls `action` once for each key, when it is first needed. All callers get the same result or the
+ * same error. Without a key, `action` is called once in all.
  */
 export function once<Key = void, Result = unknown>(
   action: (key: Key) => Promise<Result>,

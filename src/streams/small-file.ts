@@ -3,8 +3,8 @@ import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 /**
- * More than any such file has. A path that names something else, an archive or /dev/zero, must not
- * fill the memory.
+ * More than any such file has. A path that leads somewhere else, an archive or /dev/zero, must not
+ * fill up memory.
  */
 const maxBytes = 2 ** 16;
 

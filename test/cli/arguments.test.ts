@@ -51,7 +51,7 @@ const nothing: Arguments = {
   quiet: false,
 };
 
-describe('what is read', () => {
+describe('what is accepted', () => {
   test('nothing', async () => {
     for (const command of commands) assert.deepEqual(await parsed([], command), nothing);
   });
@@ -134,7 +134,7 @@ describe('what is refused', () => {
     [['-qx'], 'Unknown option -x.'],
     [['--no-json'], 'Unknown option --no-json.'],
     [['--envFile', 'x'], 'Unknown option --envFile.'],
-    // Names that yargs or JavaScript know.
+    // Names that yargs or JavaScript would recognize.
     [['--constructor'], 'Unknown option --constructor.'],
     [['--toString=x'], 'Unknown option --toString.'],
     [['--get-yargs-completions'], 'Unknown option --get-yargs-completions.'],
@@ -142,7 +142,7 @@ describe('what is refused', () => {
     [['--_=x'], 'Unknown option.'],
     [['--$0=x'], 'Unknown option.'],
     [['--user.name=x'], 'Unknown option.'],
-    // A flag that is set to anything would be taken for false: --hide=yes would show the message.
+    // A flag set to any value would count as false: --hide=yes would show the message.
     [['--hide=yes'], "--hide doesn\'t take a value."],
     [['--json='], "--json doesn\'t take a value."],
     [['--help=me'], "--help doesn\'t take a value."],
@@ -163,16 +163,16 @@ describe('what is refused', () => {
     });
   }
 
-  test('--binary, where a plaintext is written', async () => {
+  test('--binary, if a plaintext is written', async () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'Unknown option --binary.');
   });
 
-  test('--inspect, where there is no ciphertext yet', async () => {
+  test('--inspect, if there is no ciphertext yet', async () => {
     assert.equal(await refusal(['--inspect']), 'Unknown option --inspect.');
     assert.equal((await parsed(['--inspect'], 'kms-decrypt')).inspect, true);
   });
 
-  test('a message as an argument, and without repeating any of it', async () => {
+  test('a message as an argument, without repeating any of it', async () => {
     const messages = [
       'this is a secret',
       'secret',
@@ -260,11 +260,11 @@ describe('the commands', () => {
     );
   });
 
-  test('in a folder that was deleted say so', async () => {
+  test('say so if the folder was deleted', async () => {
     const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local', '--json']);
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"';
     const finished = await run('sh', ['-c', script, file, ...args], { stdin: 'x' });
-    // The shell that starts the command has a word of its own on it.
+    // The shell that starts the command prints a message of its own about it.
     const stderr = finished.stderr.replace(/^(?:sh|shell-init): .*getcwd.*\n/, '');
     const failure = readFailure({ ...finished, stderr });
     assert.deepEqual([failure.status, failure.code], [2, 'Usage']);

@@ -1,4 +1,6 @@
-/** A bug is one line, wherever it comes up: never Node's own page of bundled source. */
+/**
+ * A bug is reported in one line, wherever it occurs: never as Node's own page of bundled source.
+ */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,14 +15,14 @@ before(async () => {
   ({ stdout: ciphertext } = await run('kms-encrypt', args, { stdin: secret, home }));
 });
 
-/** @param code runs in the command before the command does */
+/** @param code runs in the command, before the command itself does */
 const decryptWith = (code: string, env = {}): Promise<Finished> => {
   const file = join(temporaryFolder(), 'bug.mjs');
   writeFileSync(file, code);
   const options = { stdin: ciphertext, home, env: { NODE_OPTIONS: `--import=${file}`, ...env } };
   return run('kms-decrypt', args, options);
 };
-/** The command's own listener for signals: what it does first. */
+/** The first thing that the command's own signal listener does. */
 const atStart = (action: string): string =>
   `process.on('newListener', (event) => { if (event === 'SIGTERM') setImmediate(() => { ${action} }); });`;
 

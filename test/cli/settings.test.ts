@@ -1,6 +1,6 @@
 /**
- * Where settings come from. The rules are tested in this process; that a command then does as it
- * was told is seen in the requests that it makes, at a proxy that answers in the place of KMS.
+ * Where settings come from. The rules are tested in this process. That a command then obeys them is
+ * shown by the requests that it makes, at a proxy that answers instead of KMS.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -131,7 +131,7 @@ describe('users', () => {
     assert.deepEqual(load({ file: { USERS: 'erin' } }).users(), ['erin']);
   });
 
-  test('a list that is none', () => {
+  test('an invalid list', () => {
     for (const users of [',', 'a b', 'alice;bob', 'ä', 'a'.repeat(65), 'alice,../bob']) {
       assert.match(
         refusal(() => usersOf(users)).message,
@@ -147,7 +147,7 @@ describe('users', () => {
     const other = refusal(() => checkUser('Alice', ['alice', 'bob']));
     assert.equal(other.message, 'Alice is not one of the users: alice, bob.');
     assert.match(other.hint ?? '', /case-sensitive.*USERS/);
-    // It may be the message, or drive the terminal: it is not repeated.
+    // It may be the message, or control the terminal, so it is not repeated.
     for (const name of ['', 'a b', 'a'.repeat(65), 'a\n', 'ä', 'user=alice', '*', '\x1b[31m']) {
       for (const users of ['*', ['alice']] as const) {
         assert.equal(refusal(() => checkUser(name, users)).message, 'Not a valid user name.');
@@ -172,7 +172,7 @@ describe('a pair of credentials', () => {
     assert.equal(load({ environment: pair('ENCRYPTOR') }).keyPair('DECRYPTOR'), undefined);
   });
 
-  test('half of one is refused, and the half that is missing named', () => {
+  test('half of one is refused, and the missing half is named', () => {
     for (const missing of ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY']) {
       const name = `DECRYPTOR_AWS_${missing}`;
       const half = { ...pair('DECRYPTOR'), [name]: '' };
@@ -197,7 +197,7 @@ describe('an endpoint', () => {
   const endpointOf = (given: Given): string | undefined => load(given).endpoint('kms')?.value;
   const at = (host: string): Environment => ({ AWS_ENDPOINT_URL: `http://${host}` });
 
-  test('the one for KMS beats the one for all, the environment beats the file', () => {
+  test('the one for KMS overrides the one for all, and the environment overrides the file', () => {
     const general = { AWS_ENDPOINT_URL: 'https://general.example' };
     const special = { AWS_ENDPOINT_URL_KMS: 'https://kms.example' };
     assert.equal(endpointOf({ environment: { ...general, ...special } }), 'https://kms.example');
@@ -230,7 +230,7 @@ describe('an endpoint', () => {
     }
   });
 
-  test('it is an address', () => {
+  test('must be a URL', () => {
     for (const value of ['kms.example', 'ftp://kms.example', 'file:///etc/passwd', 'http://']) {
       const error = refusal(() => endpointOf({ environment: { AWS_ENDPOINT_URL_KMS: value } }));
       assert.equal(error.message, 'AWS_ENDPOINT_URL_KMS is not an http or https URL.');
@@ -303,7 +303,7 @@ describe('the commands', () => {
       home,
     });
   };
-  /** Of the one request: whose it is, for which Region, and with which session token. */
+  /** About the only request: whose it is, for which Region, and with which session token. */
   const seen = (): { id: string; region: string; token: string | undefined } => {
     assert.equal(proxy.count(), 1);
     const { authorization, 'x-amz-security-token': token } = proxy.requests[0]?.headers ?? {};
@@ -312,12 +312,12 @@ describe('the commands', () => {
     return { id, region, token: token as string | undefined };
   };
 
-  test('the default chain, its session token included', async () => {
+  test('the default chain, including its session token', async () => {
     assert.equal((await encrypt(chain)).status, 0);
     assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-central-1', token: 'chain-token' });
   });
 
-  test('a pair beats the chain, and a session token never joins it', async () => {
+  test('a pair overrides the chain, and never gets its session token', async () => {
     const pair = {
       ENCRYPTOR_AWS_ACCESS_KEY_ID: 'PAIRID',
       ENCRYPTOR_AWS_SECRET_ACCESS_KEY: 'pair-secret',
@@ -326,7 +326,7 @@ describe('the commands', () => {
     assert.deepEqual(seen(), { id: 'PAIRID', region: 'eu-central-1', token: undefined });
   });
 
-  test('each command has a pair of its own', async () => {
+  test('each command has its own pair', async () => {
     const { status } = await run('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
       stdin: 'AAAA',
       env: {
@@ -342,7 +342,7 @@ describe('the commands', () => {
     assert.deepEqual(seen(), { id: 'OTHERID', region: 'eu-central-1', token: undefined });
   });
 
-  test('a profile beats a pair, and gives the Region where nothing else does', async () => {
+  test('a profile overrides a pair, and gives the Region if nothing else does', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.aws'));
     writeFileSync(
@@ -385,7 +385,7 @@ describe('the commands', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('from .env only settings of this program are read', async () => {
+  test('only settings of this program are read from .env', async () => {
     const file = {
       AWS_ACCESS_KEY_ID: 'FILEID',
       AWS_SECRET_ACCESS_KEY: 'file-secret',
@@ -404,7 +404,7 @@ describe('the commands', () => {
     assert.equal(status, 0);
     assert.deepEqual(seen(), { id: 'CHAINID', region: 'eu-north-1', token: 'chain-token' });
 
-    // And nothing of it counts as credentials where there are no others.
+    // And nothing in it counts as credentials if there are no others.
     proxy.requests.length = 0;
     const alone = await encrypt({}, { file });
     assert.equal(alone.status, 4);
@@ -412,7 +412,7 @@ describe('the commands', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('an endpoint that is not AWS is named with its source, --quiet or not', async () => {
+  test('an endpoint that is not AWS is named with its source, even with --quiet', async () => {
     const notice = (source: string): string =>
       `kms-encrypt: messages are sent to 127.0.0.1, which is not AWS KMS (set by ${source}).\n`;
     const byEnvironment = await encrypt(chain, { args: ['--quiet'] });
@@ -431,7 +431,7 @@ describe('the commands', () => {
     assert.equal(byProfile.stderr, notice('the AWS configuration file'));
   });
 
-  test('an endpoint of the profile that is used, and of no other', async () => {
+  test('the endpoint of the profile in use, and of no other', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.aws'));
     const credentials = 'aws_access_key_id = WORKID\naws_secret_access_key = work-secret\n';
@@ -489,7 +489,7 @@ describe('the commands', () => {
     assert.doesNotMatch(await stderrOf(['-q']), /others can read/);
   });
 
-  test('a file that was named with --env-file and is not there', async () => {
+  test('a file named with --env-file that does not exist', async () => {
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '--env-file', 'none'], {
       env: { KEY_ID: 'local' },
     });
@@ -500,7 +500,7 @@ describe('the commands', () => {
   test('the installed command keeps Node from taking --env-file for its own', async () => {
     const folder = temporaryFolder();
     const program = join(import.meta.dirname, '..', '..', 'dist', 'kms-encrypt.js');
-    symlinkSync(program, join(folder, 'kms-encrypt')); // as npm installs it
+    symlinkSync(program, join(folder, 'kms-encrypt')); // the way npm installs it
     writeFileSync(join(folder, 'evil.cjs'), 'console.log("this ran")\n');
     const file = settingsFile({ NODE_OPTIONS: `--require=${join(folder, 'evil.cjs')}` });
     const encryptWith = (envFile: string): Promise<Finished> =>

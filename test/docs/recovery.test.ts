@@ -1,6 +1,6 @@
 /**
- * docs/recovery.md, word by word: each of its `sh` blocks is run by bash, after the disaster that it
- * is for, with the commands, the AWS CLI and Python on the PATH as a user has them.
+ * docs/recovery.md, word by word: bash runs each of its `sh` blocks, after the disaster that it is
+ * for, with the commands, the AWS CLI and Python on the PATH, as a user would have them.
  */
 import assert from 'node:assert/strict';
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
@@ -37,7 +37,7 @@ import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
 
 const projectFolder = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(projectFolder, 'docs', 'recovery.md'), 'utf8');
-/** The blocks by their names, which stand behind `sh` where a page shows nothing. */
+/** The blocks by name. The name comes after `sh`, where it is not shown on a page. */
 const blocks = new Map(
   [...page.matchAll(/^```sh ([a-z-]+)\n([^]*?)^```$/gm)].map(([, name = '', block = '']) => [
     name,
@@ -53,7 +53,7 @@ let key: TestKey;
 let elsewhere: TestKey;
 /** A folder with commands to run by name. */
 let programs: string;
-/** Where the page's own lines have made a pair, and what they printed. */
+/** Where the page's own commands have created a key pair, and what they printed. */
 let pairFolder: string;
 let pairMade: Finished;
 let privateKey: KeyObject;
@@ -112,13 +112,13 @@ interface Scene {
   command: (program: string, args: string[], env?: Environment) => Promise<Finished>;
   /** Encrypts for alice, as `secret.b64`, and a batch, as `messages.jsonl`. */
   encryptAll: (env?: Environment) => Promise<void>;
-  /** What stands in a file. */
+  /** Returns the content of a file. */
   file: (name: string) => string;
 }
 
 /**
- * A folder with these settings in its `.env`, an RSA pair, and something to encrypt. Its data folder
- * is below it.
+ * A folder with these settings in its `.env`, an RSA key pair, and something to encrypt. Its data
+ * folder is inside it.
  */
 async function scene(
   testContext: TestContext,
@@ -162,14 +162,14 @@ async function scene(
   };
 }
 
-/** The names of the keys in a message's header; none for a blob of KMS. */
+/** The names of the keys in a message's header; none for a KMS blob. */
 function keysIn(ciphertextBase64: string): string[] {
   const bytes = Buffer.from(ciphertextBase64, 'base64');
   if (bytes[0] !== 2) return [];
   return parseHeader(bytes)?.encryptedDataKeys.map(({ keyName }) => keyName) ?? [];
 }
 
-/** Of a batch, those of its first line. */
+/** For a batch, those of its first line. */
 function keysInBatch(jsonLines: string): string[] {
   const { ciphertext } = JSON.parse(jsonLines.split('\n')[0] ?? '') as { ciphertext: string };
   return keysIn(ciphertext);
@@ -193,18 +193,18 @@ async function assertOpens({ command }: Scene, args: string[], env: Environment)
 
 const drilled: string[] = [];
 
-/** A test that runs the block of that name. */
+/** A test that runs the block with that name. */
 function drill(name: string, act: (t: TestContext) => void | Promise<void>): void {
   drilled.push(name);
   test(`the block ${name}`, act);
 }
 
-test('each block of the page has a name, and is drilled', () => {
+test('each block of the page has a name and a drill', () => {
   assert.equal(page.match(/^```.+$/gm)?.length, blocks.size);
   assert.deepEqual(drilled.sort(), [...blocks.keys()].sort());
 });
 
-test('each variable that a block uses is one to export first, or made in it', () => {
+test('each variable that a block uses is exported first, or set in it', () => {
   const [, toExport = ''] = /Export the variables ([^]*?)\.\n/.exec(page) ?? [];
   const listed = [...toExport.matchAll(/`\$([A-Z_]+)`/g)].map(([, name]) => name);
   assert.ok(listed.length > 0);
@@ -238,7 +238,7 @@ drill('rsa-make', async () => {
   assert.equal(pairMade.status, 0, pairMade.stderr);
   assert.equal(pairMade.stdout.toString(), `${fingerprint}\n`);
   assert.equal(privateKey.asymmetricKeyDetails?.modulusLength, 4096);
-  // Nothing else was left behind, and nobody else can read what there is.
+  // Nothing else was left behind, and nobody else can read what is there.
   const files = readdirSync(pairFolder).sort();
   assert.deepEqual(files, ['backup-passphrase', 'backup-private.pem', 'backup-public.pem']);
   for (const name of files) assert.equal(statSync(join(pairFolder, name)).mode & 0o077, 0);
@@ -319,7 +319,7 @@ test('open_with_rsa.py opens nothing for another user, and nothing that was chan
   assert.deepEqual([forBob.status, forBob.stdout.length], [1, 0]);
   assert.equal(forBob.stderr, 'This message is not for bob.\n');
   assert.deepEqual([changed.status, changed.stdout.length], [1, 0]);
-  // Of any size, and whoever else may open it.
+  // A message of any size, whoever else may open it.
   writeFileSync(join(folder, 'large.txt'), Buffer.alloc(3_000_000, 'large'));
   const large = await command('kms-encrypt', ['-u', 'alice', '-i', 'large.txt'], {
     BACKUP_KEYS: `${elsewhere.keyArn},local:new.key,rsa:backup-public.pem`,
@@ -380,7 +380,7 @@ drill('key-disabled', async (t) => {
   const all = await scene(t, { KEY_ID: keyArn, BACKUP_KEYS: 'rsa:backup-public.pem' });
   await all.encryptAll();
   await moto.kms().send(new DisableKeyCommand({ KeyId: keyArn }));
-  // moto's disabled keys still work, so the proxy says what AWS would.
+  // moto's disabled keys still work, so the proxy answers what AWS would.
   all.proxy.fault(awsError('DisabledException'), { operation: 'Decrypt' });
   const DECRYPT_KEYS = 'rsa:backup-private.pem';
   await assertOpens(all, [], { DECRYPT_KEYS, ...withPassphrase });
@@ -400,7 +400,7 @@ drill('key-to-be-deleted', async (t) => {
 
 const aliasOf = ({ name }: TestContext): string => `alias/${name.replaceAll(' ', '-')}`;
 
-/** An alias that has been moved, with messages from before. */
+/** An alias that has been moved, with messages from before that. */
 async function movedAlias(t: TestContext): Promise<Scene & { old: TestKey; next: TestKey }> {
   const [old, next] = await Promise.all([moto.createKey({ alias: aliasOf(t) }), moto.createKey()]);
   const all = await scene(t, { KEY_ID: aliasOf(t) });
@@ -476,12 +476,12 @@ drill('account-lost', async (t) => {
 drill('leave-aws', async (t) => {
   const all = await scene(t, { KEY_ID: key.keyArn });
   await all.encryptAll();
-  // With what a user may have exported, which beats .env.
+  // With what a user may have exported, which overrides .env.
   await all.block('leave-aws', { KEY_ID: key.keyArn, BACKUP_KEYS: ',' }, 'test -z "${KEY_ID-}"');
   assert.deepEqual(keysIn(all.file('secret.b64')), [fingerprint]);
   assert.deepEqual(keysInBatch(all.file('messages.jsonl')), [fingerprint]);
   await assertOpens(all, privateHalf, { ...withoutAws, ...withPassphrase });
-  // From here on all by itself.
+  // From here on, without any help.
   await all.encryptAll(withoutAws);
   await assertOpens(all, privateHalf, { ...withoutAws, ...withPassphrase });
 });
@@ -492,7 +492,7 @@ test('leaving AWS stops at the first message that was not moved', async (t) => {
   const before = [file('.env'), file('secret.b64'), file('messages.jsonl')];
   proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
   const env = { ...moto.env, AWS_ENDPOINT_URL: proxy.endpoint };
-  // As it is pasted into a shell, which There is more after an error.
+  // As pasted into a shell, which continues after an error.
   const { status } = await bash('leave-aws', folder, env, '', '-uc');
   assert.equal(status, 4);
   assert.deepEqual([file('.env'), file('secret.b64'), file('messages.jsonl')], before);
@@ -507,7 +507,7 @@ drill('rsa-der', async (t) => {
   assert.equal(statSync(file).mode & 0o077, 0);
 });
 
-/** The blocks have the place of Linux. */
+/** The blocks use the path on Linux. */
 const localKey = process.platform === 'linux' ? 'local' : 'local:data/kms-poc/local.key';
 
 drill('local-key-copy', async (t) => {

@@ -15,7 +15,7 @@ import type { UnwrappingKey } from '../../src/envelope/wrapping-key.ts';
 import { KmsPocError } from '../../src/errors.ts';
 import { encrypt, openedKey, wrappingKey } from './messages.ts';
 
-/** A cache of data keys whose source counts, and answers late as a service does. */
+/** A cache of data keys whose source counts its calls, and answers late, as a service does. */
 const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {
   const source = encryptionMaterials([wrappingKey]);
   const asked: (string | undefined)[] = [];
@@ -38,7 +38,7 @@ const wrapped = ({ encryptedDataKeys }: NodeEncryptionMaterial): string =>
   encryptedDataKeys.map((each) => Buffer.from(each.encryptedDataKey).toString('hex')).join();
 
 describe('data keys to encrypt with', () => {
-  test('are asked for once a user, by many messages at once too', async () => {
+  test('are asked for once per user, even by many messages at once', async () => {
     const { asked, dataKeyFor } = countedDataKeys();
     const users = Array.from({ length: 100 }, (_, index) => `user${index % 5}`);
     const materials = await Promise.all(users.map((user) => dataKeyFor(user, 10)));
@@ -49,7 +49,7 @@ describe('data keys to encrypt with', () => {
     }
   });
 
-  test('of messages that share one: ids and ciphertexts of their own', async () => {
+  test('can be shared by messages with their own ids and ciphertexts', async () => {
     const { asked, dataKeyFor } = countedDataKeys();
     const plaintext = Buffer.alloc(64);
     const [first, second] = [
@@ -77,7 +77,7 @@ describe('data keys to encrypt with', () => {
     const { asked, dataKeyFor } = countedDataKeys({ maxBytes: 100 });
     for (const length of [60, 40, 1, 99]) await dataKeyFor('alice', length);
     assert.equal(asked.length, 2);
-    // More than that in one message: for that one alone.
+    // If a single message is longer than that, its data key is used for it alone.
     const large = await dataKeyFor('alice', 101);
     assert.notEqual(wrapped(large), wrapped(await dataKeyFor('alice', 1)));
   });
@@ -97,7 +97,7 @@ describe('data keys to encrypt with', () => {
     assert.deepEqual(asked, ['a', 'b', 'c', 'a']);
   });
 
-  test('a failure is for those who asked, and not kept', async () => {
+  test('a failure goes to those who asked, and is not kept', async () => {
     const source = encryptionMaterials([wrappingKey]);
     let failures = 1;
     const dataKeyFor = cachedDataKeys(
@@ -138,7 +138,7 @@ describe('data keys to decrypt with', () => {
     };
   };
 
-  test('are unwrapped once for many messages, at once too', async () => {
+  test('are unwrapped once for many messages, even at the same time', async () => {
     const { dataKeyFor } = countedDataKeys();
     const { key, count } = countedKey();
     const materialsFor = cachedUnwrapping([key], () => undefined);
@@ -154,7 +154,7 @@ describe('data keys to decrypt with', () => {
     assert.equal(count(), 4);
   });
 
-  test('of one user never serve a header of another', async () => {
+  test("of one user never serve another user's header", async () => {
     const materialsFor = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
     const message = await encrypt(Buffer.from('for alice'), { user: 'alice' });
     await materialsFor(headerOf(message));
@@ -182,7 +182,7 @@ describe('data keys to decrypt with', () => {
     assert.equal(count(), 2);
   });
 
-  test('it is told when it was not the first key', async () => {
+  test('it is reported if it was not the first key', async () => {
     const other: UnwrappingKey = {
       name: 'another',
       mayBeNamedBy: () => false,

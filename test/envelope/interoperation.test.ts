@@ -89,7 +89,7 @@ test('we read what Python writes: signed or not, in frames of any length or none
   }
 });
 
-test('a message without frames is refused when changed, cut, or longer than announced', async () => {
+test('a message without frames is refused if changed, truncated, or longer than announced', async () => {
   const context = { user: 'alice' };
   const [ciphertext] = await pythonEncrypt([
     { plaintext: randomBytes(5000), context, suite: committing, frameLength: 0 },
@@ -121,7 +121,7 @@ test('a message without frames is refused when changed, cut, or longer than anno
   await assertRefused(decrypt(absurd, { keys: [key] }), 'CannotDecrypt');
 });
 
-test('messages made and opened whole, both ways', async () => {
+test('messages written and opened whole, both ways', async () => {
   const plaintexts = [0, 1, 4096, mebibyte, 2 * mebibyte + 1].map((length) => randomBytes(length));
   const dataKeyFor = cachedDataKeys(encryptionMaterials([key]), false);
   const ours = await Promise.all(

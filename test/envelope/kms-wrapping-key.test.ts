@@ -42,7 +42,7 @@ test('of several data keys that KMS refuses at once, each gets its own error', a
     assert.ok(error instanceof KmsPocError);
     return error.message;
   });
-  // All in one go, before anyone has looked at an error.
+  // All at once, before anyone has looked at an error.
   while (rejections.length < users.length) await Promise.resolve();
   for (const reject of rejections) reject();
   assert.deepEqual(

@@ -1,4 +1,6 @@
-/** Hostile messages are refused before memory goes: by what is read of them, and what is held. */
+/**
+ * Hostile messages are refused before they use up memory: this looks at how much is read, and held.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -18,7 +20,7 @@ import {
   wrappingKey,
 } from './messages.ts';
 
-/** Bytes, then zeros without end; says how many were taken. */
+/** Yields bytes, then zeros without end, and says how many were taken. */
 const endless = (start: Uint8Array): { source: AsyncIterable<Uint8Array>; taken: () => number } => {
   let taken = 0;
   async function* source(): AsyncGenerator<Uint8Array> {
@@ -45,7 +47,7 @@ const uint16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]
 
 const sized = (bytes: Uint8Array): Buffer => Buffer.concat([uint16(bytes.length), bytes]);
 
-/** A header's front with a context and data keys of any kind. */
+/** The start of a header, with a context and data keys of any kind. */
 const hostileHeader = (context: Buffer, dataKeyCount: number, dataKey: Buffer): Buffer =>
   Buffer.concat([
     Buffer.from([2, 4, 0x78]),
@@ -75,7 +77,7 @@ test('a header that announces frames of 4 GiB, and goes on without end', async (
   assert.ok(taken() <= mebibyte, `${taken()} bytes were read`);
 });
 
-test('one data key more than are tried', async () => {
+test('one data key too many', async () => {
   const keys = Array.from({ length: maxEncryptedDataKeys }, (_, index) =>
     localWrappingKey(`key-${index}`, Buffer.alloc(32, index)),
   );
@@ -115,7 +117,7 @@ test('an encryption context of 64 KiB', async () => {
   assert.ok(taken() <= mebibyte, `${taken()} bytes were read`);
 });
 
-test('a header byte by byte takes no time', async () => {
+test('a header that comes byte by byte takes no time', async () => {
   const dataKey = Buffer.concat([1, 2, 3].map(() => sized(Buffer.alloc(1000, 0x61))));
   const header = hostileHeader(aliceContext, 30, dataKey);
   const start = performance.now();
@@ -127,7 +129,7 @@ test('a header byte by byte takes no time', async () => {
   assert.ok(performance.now() - start < 5000);
 });
 
-test('bytes without end behind the last frame', async () => {
+test('endless bytes after the last frame', async () => {
   const message = await encrypt(Buffer.alloc(3 * mebibyte));
   const { source, taken } = endless(message);
   const outcome = decryptStream(source);
@@ -160,7 +162,7 @@ test('a long message takes the memory of a few frames', async () => {
   assert.ok(most < 100 * mebibyte, `${most} bytes were held`);
 });
 
-test('a signed message of more than 64 MiB needs an output that is held to the end', async () => {
+test('a signed message of more than 64 MiB needs an output that is held until the end', async () => {
   const plaintext = Buffer.alloc(65 * mebibyte, 'x');
   const message = await encryptForeign(plaintext, { frameLength: mebibyte });
   const refused = await assertRefused(decrypt(message), 'Usage', /signed and longer than 64 MiB/);
@@ -170,7 +172,7 @@ test('a signed message of more than 64 MiB needs an output that is held to the e
   assert.ok(decrypted.equals(plaintext));
 });
 
-test('what is taken from the input is what the reader of the output asks for', async () => {
+test('no more is taken from the input than the reader of the output asks for', async () => {
   let taken = 0;
   const zeros = new Uint8Array(mebibyte);
   async function* plaintext(): AsyncGenerator<Uint8Array> {

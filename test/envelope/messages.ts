@@ -1,4 +1,4 @@
-/** Messages for the tests of the envelope, ours and foreign ones. */
+/** Messages for the tests of the envelope, our own and those of other tools. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { buildEncrypt } from '@aws-crypto/encrypt-node';
@@ -16,7 +16,7 @@ import { localWrappingKey } from '../../src/envelope/local-wrapping-key.ts';
 import type { UnwrappingKey, WrappingKey } from '../../src/envelope/wrapping-key.ts';
 import { collect, inPieces, outcomeOf, type Outcome } from '../support/bytes.ts';
 
-/** A key that is open already. */
+/** A key that is already open. */
 export const openedKey = (key: WrappingKey): UnwrappingKey => ({
   name: key.name,
   mayBeNamedBy: (dataKey) => key.isNamedBy(dataKey),
@@ -115,7 +115,7 @@ export const assertError = (
   return error;
 };
 
-/** Where things stand in a message, found by parsing it. */
+/** The positions of the parts of a message, found by parsing it. */
 export interface Layout {
   header: EnvelopeHeader;
   /** The header's fields, as [start, end). */

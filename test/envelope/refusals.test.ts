@@ -1,4 +1,4 @@
-/** Who may not, who can't, and what is said then. */
+/** Who is not allowed, who is not able, and what they are told. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -83,7 +83,7 @@ describe('the wrong user', () => {
     });
   }
 
-  test('a name that could drive a terminal is not shown', async () => {
+  test('a name that could control a terminal is not shown', async () => {
     for (const user of ['\u001b[2J\u001b[H', 'x'.repeat(65), 'a b', 'ö', '']) {
       const foreign = await encryptForeign(Buffer.from('secret'), { encryptionContext: { user } });
       await assertRefused(decrypt(foreign), 'WrongUser', /^This message is not for alice\.$/);
@@ -128,7 +128,7 @@ describe('the wrong key', () => {
 describe('several keys', () => {
   const second = localWrappingKey('second', randomBytes(32));
 
-  test('each opens the message alone, and it is told which did', async () => {
+  test('each opens the message alone, and it is reported which one did', async () => {
     const both = await encrypt(Buffer.from('for two keys'), { keys: [wrappingKey, second] });
     for (const key of [wrappingKey, second]) {
       const opened: WrappingKey[] = [];
@@ -152,7 +152,7 @@ describe('several keys', () => {
     assert.equal(first.keyring.asked, 1);
   });
 
-  test('when all fail, what each service said is said, under the first one’s code', async () => {
+  test('when all fail, every error is reported, with the code of the first', async () => {
     const denied = new KmsPocError('AccessDenied', 'KMS said no (AccessDeniedException).', 'Ask.');
     const unreachable = new KmsPocError('Unavailable', 'KMS did not answer.', 'Wait.');
     const keys = [failingKey(denied), failingKey(unreachable)];
@@ -169,18 +169,18 @@ describe('several keys', () => {
 describe('errors of a key’s service', () => {
   const denied = new KmsPocError('AccessDenied', 'KMS said no (AccessDeniedException).', 'Ask.');
 
-  test('thrown as such pass through, decrypting', async () => {
+  test('pass through when decrypting', async () => {
     const outcome = await outcomeOf(decrypt(message, { keys: [failingKey(denied)] }));
     assert.equal(outcome.error, denied);
   });
-  test('thrown as such pass through, encrypting', async () => {
+  test('pass through when encrypting', async () => {
     await assert.rejects(encrypt(Buffer.from('x'), { keys: [failingKey(denied)] }), denied);
     await assert.rejects(
       encrypt(Buffer.from('x'), { keys: [wrappingKey, failingKey(denied)] }),
       denied,
     );
   });
-  test('that are none of ours are the one error of the cryptography', async () => {
+  test('that are not ours become the one cryptographic error', async () => {
     const key = failingKey(new Error('Error #1 \n at internal text'));
     const refused = await assertRefused(decrypt(message, { keys: [key] }), 'CannotDecrypt');
     assert.doesNotMatch(refused.message, /internal/);
@@ -241,7 +241,7 @@ describe('the ends of a stream', () => {
     assertError(await outcomeOf(decryptFrom(neverEnding(changed))), 'CannotDecrypt');
   });
 
-  test('who stops reading closes the input', async () => {
+  test('a reader that stops closes the input', async () => {
     for (const through of [decryptFrom, encryptFrom]) {
       let closed = false;
       async function* watched(): AsyncGenerator<Uint8Array> {

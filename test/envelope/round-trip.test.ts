@@ -115,6 +115,6 @@ test('the ciphertext comes in pieces of about a frame, and a short one in one pi
   };
   assert.equal((await piecesFor(1000)).length, 1);
   const long = await piecesFor(4 * defaultFrameLength);
-  // A frame, and what stands between two of them.
+  // A frame, and what comes between two of them.
   assert.ok(long.length <= 10, `${long.length} pieces`);
 });

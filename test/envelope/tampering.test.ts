@@ -1,4 +1,6 @@
-/** Nothing that was changed, cut or added to is decrypted, and nothing unverified comes out. */
+/**
+ * Nothing that was changed, truncated or extended is decrypted, and nothing unverified comes out.
+ */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, test } from 'node:test';
@@ -22,7 +24,7 @@ const undecryptable: readonly ErrorCode[] = [
   'WrongUser',
 ];
 
-/** Every text that a refusal may have; the library's own never show. */
+/** Every text that a refusal may have; the library's own never appear. */
 const ourTexts =
   /^(The ciphertext (is truncated|was changed)|There is more after|This is not an AWS Encryption SDK message|The header of this message|This message (is for|is not for|has|names|opens))/;
 
@@ -73,11 +75,11 @@ describe('a short message', () => {
     });
   }
 
-  test('a change behind the header is CannotDecrypt, one text for all', async () => {
+  test('a change after the header is CannotDecrypt, always with the same text', async () => {
     const [frame] = layout.frames;
     assert.ok(frame);
     const texts = new Set<string>();
-    // Behind the length, which decides where the message ends.
+    // After the length, which decides where the message ends.
     for (let byte = frame.content; byte < frame.end; byte += 1) {
       const error = await assertRefused(decrypt(flipped(message, byte, 0)), 'CannotDecrypt');
       texts.add(`${error.message} ${error.hint ?? ''}`);
@@ -85,7 +87,7 @@ describe('a short message', () => {
     assert.equal(texts.size, 1);
   });
 
-  test('each cut is named as a cut, with nothing out', async () => {
+  test('each cut is reported as a truncation, with nothing out', async () => {
     await assertRefused(decrypt(Buffer.alloc(0)), 'NotCiphertext', /empty/);
     for (let length = 1; length < message.length; length += 1) {
       await assertRefused(decrypt(message.subarray(0, length)), 'NotCiphertext', /is truncated/);
@@ -126,7 +128,7 @@ describe('a message of several frames', () => {
     assert.equal(layout.frames.length, 4);
   });
 
-  /** Refused, and what came out before are whole frames from before the changed one. */
+  /** It is refused, and only whole frames from before the changed one have come out. */
   const assertPrefix = async (changed: Buffer, firstBadFrame: number): Promise<void> => {
     for (const pieces of [[], [10_000], [1_048_576]]) {
       const outcome = await outcomeOf(decrypt(changed, { pieces }));
@@ -226,12 +228,12 @@ describe('a signed message', () => {
   });
 
   test('with a changed signature is refused, with nothing out', async () => {
-    // The signature stands at the end: its last bytes are a number that only one value fits.
+    // The signature comes last: its final bytes are a number, and only one value is right.
     for (const byte of [message.length - 1, message.length - 20, message.length - 60]) {
       await assertRefused(decrypt(flipped(message, byte, 2)), 'CannotDecrypt');
     }
   });
-  test('without its signature, or cut in it, is refused, with nothing out', async () => {
+  test('with its signature missing or truncated is refused, with nothing out', async () => {
     for (const cut of [1, 50, 102, 103, 104, 105]) {
       await assertRefused(decrypt(message.subarray(0, -cut)), 'NotCiphertext', /is truncated/);
     }

@@ -1,4 +1,6 @@
-/** Messages made and opened without the library's streams, beside those of the streams. */
+/**
+ * Messages written and opened without the library's streams, compared with those of the streams.
+ */
 import assert, { AssertionError } from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
@@ -27,7 +29,7 @@ const newMaterials = (): Promise<NodeEncryptionMaterial> =>
     commitmentPolicy: CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
   });
 
-/** @returns undefined when the message is not sound */
+/** @returns undefined if the message is damaged */
 const open = async (message: Buffer): Promise<Buffer | undefined> => {
   const header = parseHeader(message);
   assert.ok(header && isPlainFramed(header));
@@ -58,8 +60,8 @@ test('the data key is overwritten', async () => {
   assert.equal(materials.hasUnencryptedDataKey, false);
 });
 
-describe('what was changed is never opened', () => {
-  /** Undefined also for a header that makes no sense, and one whose data key can't be unwrapped. */
+describe('what was changed never opens', () => {
+  /** Also undefined for an invalid header, and for one whose data key can't be unwrapped. */
   const tryToOpen = async (message: Buffer): Promise<Buffer | undefined> => {
     try {
       return await open(message);
@@ -78,14 +80,14 @@ describe('what was changed is never opened', () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const { header } = layoutOf(message);
     for (let bit = 0; bit < message.length * 8; bit++) {
-      // Behind the header, and in its tag and commitment, nothing but the cipher notices.
+      // After the header, and in its tag and commitment, only the cipher notices a change.
       const isCipherAlone = bit >= (header.headerLength - 16 - 32) * 8;
       const opened = await (isCipherAlone ? open : tryToOpen)(flipped(message, bit));
       assert.equal(opened, undefined, `bit ${bit % 8} of byte ${bit >> 3}`);
     }
   });
 
-  test('each cut, and what was added', async () => {
+  test('each cut, and anything added', async () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const { header } = layoutOf(message);
     for (let length = header.headerLength; length < message.length; length++) {
@@ -117,7 +119,7 @@ describe('what was changed is never opened', () => {
     }
   });
 
-  test('another data key than the one it commits to', async () => {
+  test('a data key other than the one it commits to', async () => {
     const message = encryptWhole(await newMaterials(), randomBytes(20));
     const other = encryptWhole(await newMaterials(), randomBytes(20));
     const header = parseHeader(message);

@@ -9,7 +9,7 @@ import { collectAll } from '../../src/streams/byte-stream.ts';
 import { anyLengths, inPieces } from '../support/bytes.ts';
 
 describe('encoding', () => {
-  test('is what Buffer makes of all of it, however it is cut', async () => {
+  test('gives what Buffer makes of all of it, however it is split', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), anyLengths, async (bytes, lengths) => {
         const encoded = await collectAll(encodeBase64(inPieces(bytes, lengths)));
@@ -21,7 +21,7 @@ describe('encoding', () => {
     );
   });
 
-  test('leaves the bytes that it was given as they are', async () => {
+  test('leaves the given bytes as they are', async () => {
     const bytes = randomBytes(100);
     const copy = Buffer.from(bytes);
     await collectAll(encodeBase64(inPieces(bytes, [7])));

@@ -10,8 +10,8 @@ test('the published versions and suites of AWS Encryption SDK messages', () => {
   }
 });
 
-test('all else is for KMS to say', () => {
-  // As AWS KMS of today and of its first years writes them, and moto.
+test('anything else is for KMS to say', () => {
+  // As AWS KMS writes them today, as it did in its first years, and as moto does.
   for (const start of ['01020200', '0a20', '61626364', '020100', 'ffffff', '000000']) {
     assert.equal(format(start.padEnd(6, '0')), 'kms', start);
   }

@@ -11,7 +11,7 @@ import {
 } from '../../src/formats/json-lines.ts';
 import { inPieces } from '../support/bytes.ts';
 
-/** The lines of a text, as `number:content`; what was too long as `number:-`. */
+/** The lines of a text, as `number:content`; a line that was too long as `number:-`. */
 const linesOf = async (
   text: string | Uint8Array,
   { maxLineBytes = 1000, pieces = [] }: { maxLineBytes?: number; pieces?: number[] } = {},
@@ -33,15 +33,15 @@ describe('lines', () => {
     assert.deepEqual(await linesOf(''), []);
   });
 
-  test('without content are left out, and counted', async () => {
+  test('without content are skipped, but counted', async () => {
     assert.deepEqual(await linesOf('\n\r\n \t\na\n\n'), ['4:a']);
   });
 
-  test('may begin with a byte order mark, the first one only', async () => {
+  test('may begin with a byte order mark, but only the first', async () => {
     assert.deepEqual(await linesOf('\ufeffa\n\ufeffb'), ['1:a', '2:\ufeffb']);
   });
 
-  test('that are too long are not kept, up to the next one', async () => {
+  test('that are too long are skipped up to the next one', async () => {
     assert.deepEqual(await linesOf('abc\nabcd\n\nabc', { maxLineBytes: 3 }), [
       '1:abc',
       '2:-',
@@ -89,7 +89,7 @@ describe('an object', () => {
         for (const indent of [0, 3]) {
           const text = JSON.stringify(value, undefined, indent);
           const { fields } = parsed(text);
-          // Through a parser: the string generator makes halves of surrogate pairs.
+          // Through a parser, because the string generator creates halves of surrogate pairs.
           const expected = Object.entries(JSON.parse(text) as Record<string, unknown>);
           assert.deepEqual(
             fields.map(({ name, valueStart, end }) => [
@@ -113,7 +113,7 @@ describe('an object', () => {
     );
   });
 
-  test('tells when a name stands there twice', () => {
+  test('tells when a name occurs twice', () => {
     assert.equal(findFields(parsed('{"a":1,"b":2,"\\u0061":3}'), 'a').length, 2);
     assert.equal(findFields(parsed('{"b":{"a":1}}'), 'a').length, 0);
   });

@@ -1,6 +1,6 @@
 /**
- * What was written in 2026 opens, for ever: messages of every format under fixed keys, made once, and
- * changed copies of them, each with the error that it must give. See README.md in this folder.
+ * What was written in 2026 opens for ever: messages in every format under fixed keys, created once,
+ * and changed copies of them, each with the error that it must give. See README.md in this folder.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, cpSync, readdirSync } from 'node:fs';
@@ -38,13 +38,13 @@ before(async () => {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const keys = join(cwd, 'test-keys');
   cpSync(join(goldenFolder, 'test-keys'), keys, { recursive: true });
-  // Git doesn't keep the mode of a key.
+  // Git doesn't store the mode of a key file.
   for (const name of readdirSync(keys)) chmodSync(join(keys, name), 0o600);
   moto = await startMoto({ keysFile: join(keys, 'kms-keys.json') });
 });
 after(() => moto.stop());
 
-/** The built command, with these keys and no others. */
+/** Runs the built command with these keys and no others. */
 function runDecrypt(
   keys: readonly string[],
   args: string[],
@@ -64,7 +64,7 @@ function runDecrypt(
   });
 }
 
-/** What the command calls, in the process of the tests. */
+/** The code behind the command, in the process of the tests. */
 async function decryptHere({ user = '', keys }: Vector, ciphertext: Uint8Array): Promise<Outcome> {
   const sources = testKeySources({ endpoint: moto.endpoint });
   const references = keys.map((key) =>
@@ -110,7 +110,7 @@ describe('the files', () => {
   });
 });
 
-/** Each test is a process, which spends most of its time on starting. */
+/** Each test is a process, which spends most of its time starting. */
 const atOnce = { concurrency: 3 };
 
 describe('opens:', atOnce, () => {
@@ -139,7 +139,10 @@ describe('is refused as it is:', atOnce, () => {
   }
 });
 
-/** In this process, as there are many. The built command gets all of them below, as lines of a batch. */
+/**
+ * In this process, because there are many. The built command gets all of them below, as lines of a
+ * batch.
+ */
 describe('is refused, changed:', () => {
   for (const vector of messages) {
     const { name, file, change, fails, why } = vector;
@@ -166,7 +169,7 @@ type Line = Record<string, unknown>;
 
 const linesOf = (text: Buffer): string[] => text.toString().split('\n');
 
-/** The line of a message that failed: what was in its place is gone, and the error says why. */
+/** The line for a message that failed: what it contained is gone, and the error says why. */
 function assertErrorLine(line: Line, code: ErrorCode, why = ''): void {
   const { message, messageBase64, ciphertext, error } = line;
   assert.deepEqual([message, messageBase64, ciphertext], [undefined, undefined, undefined], why);
@@ -194,11 +197,14 @@ describe('a batch:', atOnce, () => {
   }
 });
 
-/** Batches go another way through the code than single messages, and must come to the same result. */
+/**
+ * Batches take a different path through the code than single messages, and must give the same
+ * result.
+ */
 describe('each message as a line of a batch, with the keys', atOnce, () => {
   const byKeys = new Map<string, Vector[]>();
   for (const vector of messages) {
-    // What is about a key and not about the line would end the run.
+    // An error about the key, rather than the line, would end the run.
     if (vector.fails?.status === exitStatus.refused) continue;
     const keys = vector.keys.join();
     byKeys.set(keys, [...(byKeys.get(keys) ?? []), vector]);
@@ -239,13 +245,13 @@ describe('is described by --inspect:', atOnce, () => {
       const stdin = ciphertextOf(vector);
       const { status, stdout } = await run('kms-decrypt', ['--inspect', '--json'], { stdin, home });
       assert.equal(status, 0);
-      // Fields may be added, but those of today stay.
+      // Fields may be added, but today's stay.
       assert.deepEqual(fieldsOf(JSON.parse(stdout.toString()), inspect), inspect);
     });
   }
 });
 
-/** Of a value only those fields that another one has, at any depth. */
+/** Of a value, only those fields that another one has, at any depth. */
 function fieldsOf(value: unknown, other: unknown): unknown {
   if (Array.isArray(value) && Array.isArray(other)) {
     return value.map((each, index) => fieldsOf(each, other[index]));

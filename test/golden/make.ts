@@ -1,10 +1,9 @@
 /**
- * Makes golden files that are not there yet: `npx tsx test/golden/make.ts [NAME...]`, all of them
- * without a NAME (such as `messages/local.enc`), after `npm run build`. A file that is there is never
- * made again: the same command would write other bytes, and it is the old ones that must open.
+ * Creates missing golden files: `npx tsx test/golden/make.ts [NAME...]`, all of them without a NAME
+ * (such as `messages/local.enc`), after `npm run build`. An existing file is never created again:
+ * the same command would write different bytes, and it is the old ones that must open.
  *
- * What a message holds is what golden.json says of it. To add one, write its vector there and its
- * recipe here.
+ * golden.json says what a message contains. To add one, write its vector there and its recipe here.
  */
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -67,7 +66,7 @@ async function output(
 const vectors = readVectors();
 const plaintext = (name: string): Buffer => plaintextIn(vectors, name.replace('messages/', ''));
 
-/** By kms-encrypt, as bytes unless the arguments say otherwise. */
+/** With kms-encrypt, as bytes unless the arguments say otherwise. */
 const encrypted =
   (key: () => string, args: string[], env: Environment = {}) =>
   async (name: string): Promise<Buffer> => {
@@ -78,7 +77,7 @@ const encrypted =
     });
   };
 
-/** By the code of kms-encrypt, in frames that are short enough for a small file to have several. */
+/** With the code of kms-encrypt, in frames short enough for a small file to have several. */
 const encryptedInFrames =
   (frameLength: number) =>
   async (name: string): Promise<Buffer> => {
@@ -94,7 +93,7 @@ const encryptedInFrames =
     );
   };
 
-/** By AWS's Encryption SDK for Python, under the local key. */
+/** With AWS's Encryption SDK for Python, under the local key. */
 const encryptedByPython =
   (suite: string, frameLength: number, { text, policy }: { text?: string; policy?: string } = {}) =>
   async (name: string): Promise<Buffer> => {
@@ -153,7 +152,7 @@ const withoutCommitment = { text: 'this is a secret', policy: 'FORBID_ENCRYPT_AL
 const alice = ['-u', 'alice'];
 const bytes = [...alice, '--binary'];
 
-/** Keys first: the messages are made with them. */
+/** Keys first, because the messages are created with them. */
 const recipes: Record<string, Recipe> = {
   'test-keys/local.key': newLocalKey,
   'test-keys/other.key': newLocalKey,
@@ -164,7 +163,7 @@ const recipes: Record<string, Recipe> = {
       format: 'pem',
     }),
   'test-keys/passphrase': () => 'a test passphrase that protects nothing\n',
-  // As docs/recovery.md says to do it.
+  // The way docs/recovery.md says to do it.
   'test-keys/rsa-private-with-passphrase.pem': () =>
     output('openssl', [
       ...['pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-v2prf', 'hmacWithSHA256', '-iter', '1000000'],
@@ -176,7 +175,7 @@ const recipes: Record<string, Recipe> = {
   'messages/local.enc': encrypted(() => local, bytes),
   'messages/local.b64': encrypted(() => local, alice),
   'messages/local.json': encrypted(() => local, [...alice, '--json']),
-  // As a mail program wraps it and a person pastes it: in quotes, URL-safe, without padding.
+  // As a mail program wraps it and a person pastes it: quoted, URL-safe, without padding.
   'messages/local-pasted.b64': async (name) => {
     const base64 = (await encrypted(() => local, bytes)(name)).toString('base64url');
     return `"${base64.replace(/.{64}/g, '$&\r\n')}"\r\n`;
@@ -211,7 +210,7 @@ const recipes: Record<string, Recipe> = {
   'messages/kms-multi-region.enc': encrypted(() => kmsKeyArn({ multiRegion: true }), bytes),
   'messages/python.enc': encryptedByPython('AES_256_GCM_HKDF_SHA512_COMMIT_KEY', 256),
   'messages/python-without-frames.enc': encryptedByPython('AES_256_GCM_HKDF_SHA512_COMMIT_KEY', 0),
-  // Suite and frame length are those that it takes when it is told nothing.
+  // Its default suite and frame length.
   'messages/signed.enc': encryptedByPython('AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384', 4096),
   'messages/signed-frames.enc': encryptedByPython(
     'AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384',

@@ -1,4 +1,4 @@
-/** Reads golden.json: which file is opened how, and what must come out. */
+/** Reads golden.json: how each file is opened, and what must come out. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ export const frozenFiles = (): string[] =>
       .map((name) => `${folder}/${name}`),
   );
 
-/** What each of them was when it was added, as `sha256sum` writes it. */
+/** The hash of each file when it was added, in the format of `sha256sum`. */
 export const sumsFile = join(goldenFolder, 'SHA256SUMS');
 
 export const readSums = (): Map<string, string> =>
@@ -37,17 +37,19 @@ export const sumOf = (name: string): string =>
     .update(readFileSync(join(goldenFolder, name)))
     .digest('hex');
 
-/** How a copy differs from its file. The file's own bytes count, also where they are base64. */
+/**
+ * How a copy differs from its file. Positions count the file's own bytes, even if those are base64.
+ */
 export type Change =
-  /** One bit is the other one; bit 0 is the lowest. */
+  /** One bit is flipped; bit 0 is the lowest. */
   | { flip: number; bit: number }
-  /** Only so many bytes are left. */
+  /** Only this many bytes are left. */
   | { cut: number }
-  /** Bytes follow, in hexadecimal. */
+  /** Bytes are appended, in hexadecimal. */
   | { append: string }
-  /** Bytes stand in the place of as many others, in hexadecimal. */
+  /** Bytes are overwritten with these, in hexadecimal. */
   | { write: string; at: number }
-  /** These ranges, one after the other; from another message where one is named. */
+  /** These ranges, one after the other; from another message if one is named. */
   | { parts: { file?: string; from: number; to: number }[] };
 
 export type Gives =
@@ -56,41 +58,44 @@ export type Gives =
   | {
       /** In plaintexts/. */
       file: string;
-      /** Of a batch: the lines that fail instead, counted from 1, and why. */
+      /** In a batch: the lines that fail instead, counted from 1, and why. */
       failingLines?: Record<string, ErrorCode>;
     };
 
 export interface Vector {
   /** Unique. */
   name: string;
-  /** In messages/. The ending says what is in it: .enc bytes, .b64 base64, .json, .jsonl a batch. */
+  /**
+   * In messages/. The extension says what it contains: .enc bytes, .b64 base64, .json, .jsonl a
+   * batch.
+   */
   file: string;
   change?: Change;
-  /** Not for a batch: its lines say it. */
+  /** Not for a batch, whose lines say it. */
   user?: string;
   /** As --key takes them. */
   keys: string[];
-  /** What must come out, to the byte. This or `fails`. */
+  /** What must come out, to the byte. Either this or `fails`. */
   gives?: Gives;
   fails?: {
     status: number;
     code: ErrorCode;
     /**
-     * So many bytes of the plaintext may come out before the error: those of the frames before the
-     * changed one. 0 when not given. (They may, and need not: pieces that are so small are joined
-     * before they come out, and then none do.)
+     * How many bytes of the plaintext may come out before the error: those of the frames before the
+     * changed one. 0 by default. (They don't have to: pieces this small are joined before they come
+     * out, and then none do.)
      */
     mayPrint?: number;
   };
-  /** Why it fails, or why the copy that was changed gives what it gives. */
+  /** Why it fails, or why the changed copy gives what it gives. */
   why?: string;
-  /** What --inspect --json must say of it at least. */
+  /** What --inspect --json must at least say about it. */
   inspect?: Record<string, unknown>;
 }
 
 const vectorFields = ['name', 'file', 'change', 'user', 'keys', 'gives', 'fails', 'why', 'inspect'];
 
-/** @throws when golden.json says something that would not be checked */
+/** @throws if golden.json says something that would not be checked */
 export function readVectors(): Vector[] {
   const json = readFileSync(join(goldenFolder, 'golden.json'), 'utf8');
   const vectors = JSON.parse(json) as Vector[];
@@ -113,7 +118,7 @@ export const isBatch = ({ file }: Vector): boolean => file.endsWith('.jsonl');
 
 const readMessage = (file: string): Buffer => readFileSync(join(goldenFolder, 'messages', file));
 
-/** What kms-decrypt is given: the file, or the copy of it that was changed. */
+/** The input of kms-decrypt: the file, or its changed copy. */
 export function ciphertextOf({ name, file, change }: Vector): Buffer {
   const original = readMessage(file);
   if (change === undefined) return original;
@@ -148,7 +153,7 @@ export function plaintextOf(gives: Gives): Buffer {
   return readFileSync(join(goldenFolder, 'plaintexts', gives.file));
 }
 
-/** What the unchanged file gives; nothing, where it is refused as it is. */
+/** What the unchanged file gives; nothing if it is refused as it is. */
 export function plaintextIn(vectors: readonly Vector[], file: string): Buffer {
   const opened = vectors.find(
     (vector) => vector.file === file && vector.change === undefined && vector.gives !== undefined,

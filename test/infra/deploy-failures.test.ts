@@ -1,4 +1,4 @@
-/** deploy.sh when things go wrong, and its other ways to deploy, by the real AWS CLI. */
+/** deploy.sh when things go wrong, and its other ways to deploy, with the real AWS CLI. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
@@ -36,7 +36,7 @@ async function stacks(): Promise<string[]> {
   return listed.stdout.toString().trim().split(/\s+/);
 }
 
-test('a create that fails shows what failed and why, and can be done again', async () => {
+test('a failed create shows what failed and why, and can be repeated', async () => {
   const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   await moto.createKey({ alias: 'taken' });
@@ -51,7 +51,7 @@ test('a create that fails shows what failed and why, and can be done again', asy
   assert.equal(failed.stdout.length, 0);
   assert.deepEqual(readdirSync(folder), []);
 
-  // The alias set free, the next run clears away what is left. .env is a symlink here.
+  // Once the alias is free, the next run clears away what is left. .env is a symlink here.
   await moto.kms().send(new DeleteAliasCommand({ AliasName: 'alias/taken' }));
   const settings = join(temporaryFolder(), 'settings');
   symlinkSync(settings, join(folder, '.env'));
@@ -64,7 +64,7 @@ test('a create that fails shows what failed and why, and can be done again', asy
   assert.deepEqual(readdirSync(dirname(settings)), ['settings']);
 });
 
-test('without credentials it stops before anything, with what AWS said', async () => {
+test('without credentials it stops before doing anything, with what AWS said', async () => {
   const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--yes'], {
@@ -78,7 +78,7 @@ test('without credentials it stops before anything, with what AWS said', async (
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test('a profile that is not there, and an AWS that is not there', async () => {
+test('a profile that does not exist, and AWS out of reach', async () => {
   const { env } = recordedAws(moto.env);
   const [profile, network] = await Promise.all([
     deploy(['--yes', '--profile', 'nobody'], { cwd: temporaryFolder(), env }),
@@ -92,7 +92,10 @@ test('a profile that is not there, and an AWS that is not there', async () => {
   assert.match(network.stderr, /Could not connect/);
 });
 
-/** Starts deploy.sh, and interrupts it when the AWS CLI is asked for what contains `where`. */
+/**
+ * Starts deploy.sh, and interrupts it when the AWS CLI is called with something that contains
+ * `where`.
+ */
 async function interruptAt(
   where: string,
   args: string[],
@@ -106,7 +109,7 @@ async function interruptAt(
   const child = spawn(deployScript, args, {
     ...surroundings({ cwd: folder, env: hanging }),
     stdio: ['ignore', 'ignore', 'pipe'],
-    // A group of its own, which gets the signal as from Ctrl-C on a terminal.
+    // A separate process group, which gets the signal as from Ctrl-C on a terminal.
     detached: true,
   });
   let stderr = '';
@@ -132,20 +135,20 @@ test('interrupted half-way, .env is what it was, and nothing is left behind', as
   };
   const args = ['--yes', '--stack-name', 'cut'];
 
-  // With a change set made and not carried out, it and its empty stack go.
+  // If a change set was created but not executed, it is removed, and so is its empty stack.
   const before = await interruptAt('describe-change-set', args, folder);
   assert.deepEqual([before.status, before.left], [130, []], before.stderr);
   assert.match(before.stderr, /^Interrupted\. \.env is unchanged\.$/m);
   untouched();
   assert.ok(!(await stacks()).includes('cut'));
 
-  // While CloudFormation builds: it goes on, and the next run goes on from there.
+  // While CloudFormation builds, it continues, and the next run carries on from there.
   const during = await interruptAt('describe-stack-events', args, folder, 'SIGTERM');
   assert.deepEqual([during.status, during.left], [143, []], during.stderr);
   assert.match(during.stderr, /^CloudFormation may go on with the stack cut by itself\./m);
   untouched();
 
-  // With one secret in the file to be.
+  // With one secret already in the new file.
   const { env } = recordedAws(moto.env);
   const late = await interruptAt('DecryptorUserCredentials', args, folder);
   assert.deepEqual([late.status, late.left], [130, []], late.stderr);
@@ -177,7 +180,7 @@ test('a replica in a second Region follows the key', async () => {
     .send(new DescribeKeyCommand({ KeyId: 'alias/both' }));
   assert.equal(replica?.Arn, keyArn.replace('eu-west-1', 'us-east-1'));
 
-  // The Region now comes from .env, and the replica is found by the key.
+  // The Region now comes from .env, and the replica is found through the key.
   const changed = await deploy(['--yes', '--stack-name=both', '--users=zoe'], {
     cwd: folder,
     env: { ...env, AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined },
@@ -205,12 +208,12 @@ test('a replica in a second Region follows the key', async () => {
   );
 });
 
-test('on a terminal it asks once, and a no changes nothing', async () => {
+test('on a terminal it asks once, and "no" changes nothing', async () => {
   const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const terminal = startOnTerminal(deployScript, ['--stack-name', 'asked'], { cwd: folder, env });
   await terminal.waitFor('Create the key and its stack asked? [y/N] ');
-  // Not even a change set was made before the question.
+  // Not even a change set was created before the question.
   assert.deepEqual(
     calls().filter((call) => /create|execute|delete/.test(call)),
     [],
@@ -229,7 +232,7 @@ test('on a terminal it asks once, and a no changes nothing', async () => {
   assert.equal(agreed.output().split('[y/N]').length, 2);
 });
 
-test('a dry run makes nothing, not even a stack', async () => {
+test('a dry run creates nothing, not even a stack', async () => {
   const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--dry-run', '--stack-name', 'dry'], { cwd: folder, env });
@@ -241,7 +244,7 @@ test('a dry run makes nothing, not even a stack', async () => {
 });
 
 describe('secrets as outputs, as the article has them', () => {
-  test('are still not printed, and get to .env', async () => {
+  test('are still not printed, and reach .env', async () => {
     const { env, calls } = recordedAws(moto.env);
     const folder = temporaryFolder();
     const finished = await run(

@@ -1,6 +1,6 @@
 /**
- * What deploy.sh makes of .env files and of its arguments: no AWS is needed for that, so canned
- * answers stand in its place. The values are compared by dotenv, which reads them in the commands.
+ * How deploy.sh handles .env files and its arguments. No AWS is needed for that, so it gets canned
+ * responses instead. The values are compared with dotenv, which reads them in the commands.
  */
 import assert from 'node:assert/strict';
 import {
@@ -34,7 +34,7 @@ const addedLines = [
   ...Object.entries(written).map(([name, value]) => `${name}=${value}`),
 ];
 
-/** Runs deploy.sh on a .env, and gives that back. */
+/** Runs deploy.sh on a .env, and returns the result. */
 async function deployOn(
   before: string | undefined,
   args: string[] = [],
@@ -50,7 +50,7 @@ async function deployOn(
 }
 
 describe('.env', () => {
-  test('is made when there is none', async () => {
+  test('is created if there is none', async () => {
     const { after, folder } = await deployOn(undefined);
     assert.equal(after, `${addedLines.join('\n')}\n`);
     assert.equal(statSync(join(folder, '.env')).mode & 0o777, 0o600);
@@ -85,7 +85,7 @@ describe('.env', () => {
     );
   });
 
-  test('has its settings replaced where they stand, comments kept, copies taken out', async () => {
+  test('has its settings replaced in place, with comments kept and duplicates removed', async () => {
     const { after } = await deployOn(
       [
         'A=1',
@@ -112,7 +112,7 @@ describe('.env', () => {
     assert.equal((await deployOn(after)).after, after);
   });
 
-  test('with the line ends of Windows keeps them', async () => {
+  test('keeps the line endings of Windows', async () => {
     const { after } = await deployOn('A=1\r\nKEY_ID=x\r\nUSERS=alice,bob\r\n');
     assert.ok(after.startsWith('A=1\r\n# KEY_ID is'));
     assert.ok(after.includes(`\r\nKEY_ID=${written.KEY_ID}\r\nUSERS=alice,bob\r\n`));
@@ -134,7 +134,7 @@ describe('.env', () => {
     assert.deepEqual(readdirSync(folder), ['.env']);
   });
 
-  test('that others may read is closed to them, even if nothing else changes', async () => {
+  test('is made unreadable to others, even if nothing else changes', async () => {
     const { after, folder } = await deployOn(undefined);
     const file = join(folder, '.env');
     chmodSync(file, 0o644);
@@ -154,7 +154,7 @@ describe('.env', () => {
     assert.equal(parse(readFileSync(file)).KEY_ID, written.KEY_ID);
   });
 
-  test('stays as it was if a secret can’t be had', async () => {
+  test('stays as it was if a secret is not available', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, '.env'), 'A=1\n');
     const more = { ...env, STUB_NO_SECRET: '1' };
@@ -165,7 +165,7 @@ describe('.env', () => {
     assert.equal(readFileSync(join(folder, '.env'), 'utf8'), 'A=1\n');
   });
 
-  test('that can’t be written is found before AWS is asked anything', async () => {
+  test('is found unwritable before AWS is asked anything', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'dir'));
     symlinkSync('loop', join(folder, 'loop'));
@@ -203,7 +203,7 @@ describe('USERS', () => {
       assert.deepEqual(await usersOf(`${line}\n`), ['carol, dave', parse(line).USERS], line);
     }
   });
-  test('in .env is what the policies say, if an option or the environment says it', async () => {
+  test('in .env matches the policies, if set by an option or the environment', async () => {
     assert.deepEqual(await usersOf('USERS=alice # x\n', ['--users', 'zoe']), ['zoe', 'zoe']);
     assert.deepEqual(await usersOf('USERS=alice\n', [], { USERS: ' eve , zoe ' }), [
       'eve, zoe',
@@ -211,7 +211,7 @@ describe('USERS', () => {
     ]);
     assert.deepEqual(await usersOf('', ['--users=*']), ['*', '*']);
   });
-  test('is the stack’s when nothing says otherwise, so that no one is shut out', async () => {
+  test('comes from the stack if nothing says otherwise, so that no one is locked out', async () => {
     assert.deepEqual(await usersOf('', [], { STUB_USERS: 'carol' }), ['carol', 'carol']);
     assert.deepEqual(await usersOf(''), ['alice, bob', undefined]);
   });
@@ -286,7 +286,7 @@ describe("a policy's 5,120 characters", () => {
   const arns = (count: number): string =>
     Array.from({ length: count }, (_, index) => arn(index)).join(',');
 
-  /** The longest group policy of the template, in IAM's count: without blanks. */
+  /** The longest group policy in the template, as IAM counts it: without white space. */
   const longest = (parameters: Record<string, string>): number => {
     const { resources } = readTemplate('kms.yml', {
       parameters,
@@ -327,7 +327,7 @@ describe("a policy's 5,120 characters", () => {
       }
       const size = longest({ ...parameters, AllowedUsers: names(accepted) });
       assert.ok(size <= 5_120, `${accepted} users make ${size} characters`);
-      // Nor is room for more than a tenth given away.
+      // Nor is more than a tenth of the room wasted.
       assert.ok(size > 4_100, `${accepted} users make only ${size} characters`);
     });
   }

@@ -1,5 +1,5 @@
 /**
- * deploy.sh from nothing to a working .env and back, by the real AWS CLI. (What it does with all
+ * deploy.sh from nothing to a working .env and back, with the real AWS CLI. (How it handles all
  * sorts of .env files is in deploy-settings.test.ts.)
  */
 import assert from 'node:assert/strict';
@@ -24,7 +24,7 @@ after(() => moto.stop());
 const settingsIn = (folder: string, file = '.env'): Record<string, string> =>
   parse(readFileSync(join(folder, file)));
 
-/** All that was printed to this moment, and every argument of every call of the AWS CLI. */
+/** Everything printed so far, and every argument of every call of the AWS CLI. */
 let printed = '';
 const noteOutput = <T extends { stdout: Buffer; stderr: string }>(finished: T): T => {
   printed += finished.stdout.toString() + finished.stderr;
@@ -37,7 +37,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
   const ownLines = ['# mine', 'OTHER="two', 'KEY_ID=not a setting', 'lines"', '', 'export MORE=1'];
   let first: Record<string, string> = {};
 
-  test('the first run makes all of it, and writes .env', async () => {
+  test('the first run creates everything, and writes .env', async () => {
     writeFileSync(join(folder, '.env'), ownLines.join('\n'), { mode: 0o644 });
     // Under bash -x, where a secret in any variable or argument would show.
     const finished = noteOutput(
@@ -74,7 +74,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     assert.equal(secrets.size, 2);
     assert.deepEqual(readdirSync(folder), ['.env']);
 
-    // What it prints for programs: names, and values that are no secrets.
+    // What it prints for programs: names, and values that are not secret.
     const values = parse(finished.stdout);
     assert.equal(values.theKeyArn, first.KEY_ID);
     assert.equal(values.theKeyAlias, 'alias/kms-poc');
@@ -201,7 +201,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     });
   });
 
-  test('a stack made after that says which key older messages need', async () => {
+  test('a stack created after that says which key older messages need', async () => {
     const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: aws.env }));
     assert.equal(finished.status, 0, finished.stderr);
     assert.notEqual(settingsIn(folder).KEY_ID, first.KEY_ID);
@@ -213,7 +213,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
   test('and no secret was ever printed, or given to a program as an argument', () => {
     assert.equal(secrets.size, 6);
     const seen = printed + aws.calls().join('\n');
-    assert.ok(seen.includes(first.ENCRYPTOR_AWS_ACCESS_KEY_ID ?? '?')); // so the search can find
+    assert.ok(seen.includes(first.ENCRYPTOR_AWS_ACCESS_KEY_ID ?? '?')); // so that the search can find it
     for (const secret of secrets) assert.ok(!seen.includes(secret));
   });
 });

@@ -1,4 +1,4 @@
-/** The linters of the templates and of the shell scripts: no finding at all. */
+/** The linters for the templates and the shell scripts find nothing at all. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ async function findsNothing(
   assert.equal(finished.status, 0);
 }
 
-test('cfn-lint finds nothing in the templates, informational notes included', () =>
+test('cfn-lint finds nothing in the templates, not even informational notes', () =>
   findsNothing('cfn-lint', ['--include-checks', 'I', '--', ...templates]));
 
 test('shellcheck finds nothing in the scripts', () => findsNothing('shellcheck', scripts));
@@ -34,7 +34,7 @@ test('the templates are ASCII, which every AWS CLI and locale can read', () => {
   }
 });
 
-test("the replica's key policy is the key's own", () => {
+test('the replica has the same key policy as the key', () => {
   for (const UserIs of ['AllowedUsers', 'AwsUserName', 'PrincipalTag']) {
     const parameters = { UserIs, AllowedUsers: 'alice,carol' };
     const key = readTemplate('kms.yml', { parameters }).resources.theKey;

@@ -1,13 +1,13 @@
 /**
  * Who may do what: every policy of infra/kms.yml and the key policy of infra/replica.yml, resolved
- * from the template itself, against a simulation of IAM.
+ * from the templates themselves, against a simulation of IAM.
  *
  * The expectation is a second, independent statement of the rules (`shallBeAllowed`); the two are
  * compared for every principal, action, context and key. Each layer is also tested alone, the
  * groups against a key policy that leaves everything to IAM, and the key policy against an
- * administrator with kms:*: two layers together would hide the failure of one. That the comparison
- * bites is a test of its own: each guard is taken out of the policies in turn, and each time at
- * least one row must fail.
+ * administrator with kms:*, because two layers together would hide the failure of one. A separate
+ * test shows that the comparison works: each guard is removed from the policies in turn, and each
+ * time at least one row must fail.
  */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
@@ -47,7 +47,7 @@ type Policies = Record<Exclude<Role, 'none'> | 'key', Policy>;
 
 interface Principal {
   role: Role;
-  /** The user's name; a role's session has none. */
+  /** The user name; a role's session has none. */
   userName?: string;
   /** Its tag `user`. */
   tag?: string;
@@ -58,9 +58,9 @@ interface Call {
   principal: Principal;
   action: string;
   key: string;
-  /** The encryption context; undefined for a call that carries none. */
+  /** The encryption context; undefined for a call without one. */
   context: Record<string, string> | undefined;
-  /** Of a re-encryption: source and destination are the same key. */
+  /** For a re-encryption: whether source and destination are the same key. */
   onSameKey?: boolean;
   /** Whether the key's policy is the template's, or one that leaves everything to IAM. */
   keyPolicy: 'own' | 'open';
@@ -78,7 +78,9 @@ interface Scenario {
   replica?: true;
   backupKeys: string[];
   destinationKeys: string[];
-  /** Its statements are another scenario's: their guards need not be taken out once more. */
+  /**
+   * Its statements are those of another scenario, so their guards don't have to be removed again.
+   */
   sameGuards?: true;
 }
 
@@ -178,8 +180,8 @@ const principals: Principal[] = [
 ];
 
 /**
- * With one's own name only, who calls matters as well: alice, who is in the list, and carol, who is
- * not. Each also has bob as the name in the place that must not count.
+ * If only the caller's own name is allowed, who calls matters too: alice, who is on the list, and
+ * carol, who is not. Each also has bob as the name in the place that must not count.
  */
 function principalsOf({ ownNameOnly }: Scenario): Principal[] {
   if (ownNameOnly === undefined) return principals;
@@ -188,7 +190,7 @@ function principalsOf({ ownNameOnly }: Scenario): Principal[] {
   const roles = ['encrypt', 'decrypt', 'rotate', 'administer', 'none'] as const;
   return [
     ...principals,
-    { role: 'administer', tag: 'alice' }, // a role's session: it has no user name
+    { role: 'administer', tag: 'alice' }, // a role's session has no user name
     ...roles.flatMap((role) => [
       { role, ...named('carol') },
       { role, ...named('alice') },
@@ -242,11 +244,11 @@ const administratorActions = [
 const ownKey = ({ multiRegion, replica }: Scenario): string =>
   arn(multiRegion ? multiRegionKeyId : keyId, replica ? 'us-east-1' : undefined);
 
-/** The rules, said once more. */
+/** The rules, stated again. */
 function shallBeAllowed(call: Call, scenario: Scenario): boolean {
   const { principal, action, key, context = {}, keyPolicy } = call;
   if (principal.role === 'none') return false;
-  if (principal.account !== undefined) return false; // another account gets in by no policy of ours
+  if (principal.account !== undefined) return false; // none of our policies lets another account in
   const user = context.user ?? '';
   const listed = scenario.users === '*' || scenario.users.includes(user);
   const nothingElse = Object.keys(context).every((name) => scenario.contextKeys.includes(name));
@@ -292,12 +294,13 @@ function* rows(scenario: Scenario, otherActions: string[]): Generator<Call> {
   const theirs = [...scenario.backupKeys, ...scenario.destinationKeys];
   const otherKeys = [arn(keyId, 'eu-west-1'), otherKey, backupKey, destinationKey];
   for (const keyPolicy of ['own', 'open'] as const) {
-    // Other keys have other policies: only what the groups say on them can be told here.
+    // Other keys have other policies: all that can be told here is what the groups say about them.
     const onOtherKeys = ({ role }: Principal): string[] =>
       keyPolicy === 'open' && role !== 'administer' ? otherKeys : [];
 
     for (const principal of principalsOf(scenario)) {
-      // Uses: in every context on the key, on keys that no policy names in the right one and none.
+      // Uses: in every context on the key; on keys that no policy names, in the right context and
+      // in none.
       for (const action of useActions) {
         for (const onSameKey of reEncryptActions.includes(action) ? [true, false] : [false]) {
           const call = { principal, action, onSameKey, keyPolicy };
@@ -309,7 +312,7 @@ function* rows(scenario: Scenario, otherActions: string[]): Generator<Call> {
         }
       }
     }
-    // Everything else depends on no name: one principal a role, the last one, will do.
+    // Nothing else depends on a name: one principal per role, the last one, will do.
     const roles = new Map(
       principalsOf(scenario).map((one) => [`${one.role} ${one.account ?? ''}`, one]),
     );
@@ -338,7 +341,7 @@ const openKeyPolicy: Policy = {
   ],
 };
 
-/** The template's policies under a scenario's parameters, with an administrator's beside them. */
+/** The template's policies with a scenario's parameters, plus an administrator's. */
 function policiesOf(scenario: Scenario): Policies {
   const deployment: Deployment = {
     parameters: scenario.parameters,
@@ -379,7 +382,7 @@ function simulationOf(call: Call, policies: Policies): Simulation {
   const owner = principal.account ?? account;
   const contextVariables: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(context)) {
-    // IAM compares the name of a condition key without regard to case.
+    // IAM ignores case when it compares the names of condition keys.
     contextVariables[`kms:EncryptionContext:${name.toLowerCase()}`] ??= value;
   }
   if (Object.keys(context).length > 0) {
@@ -407,14 +410,14 @@ function simulationOf(call: Call, policies: Policies): Simulation {
 }
 
 /**
- * "Unsafe" means: no policy is validated at each call, which takes most of the time, and no
- * variable is dropped. The simulator's other function drops `kms:EncryptionContext:NAME`, and with
- * it what is tested here; it has validated the policies before.
+ * "Unsafe" means that policies are not validated at each call, which takes most of the time, and
+ * that no variable is dropped. The simulator's other function drops `kms:EncryptionContext:NAME`,
+ * which is what is tested here; it has validated the policies before.
  */
 function isAllowed(call: Call, policies: Policies): boolean {
   const simulation = simulationOf(call, policies);
   const document = simulation.resourcePolicy as Policy;
-  // A resource policy needs a name here, and this form is what carries one.
+  // A resource policy needs a name here, and this is the form that has one.
   simulation.resourcePolicy = {
     ...{ __validated: true, errors: [], metadata: { name: 'key' } },
     policyDocument: document,
@@ -422,7 +425,7 @@ function isAllowed(call: Call, policies: Policies): boolean {
   return runUnsafeSimulation(simulation, { simulationMode: 'Strict' }) === 'Allowed';
 }
 
-/** @returns the first row where the policies differ from the rules */
+/** @returns the first row in which the policies differ from the rules */
 const firstDifference = (scenario: Scenario, policies: Policies, table: Call[]): Call | undefined =>
   table.find((call) => isAllowed(call, policies) !== shallBeAllowed(call, scenario));
 
@@ -433,10 +436,10 @@ interface Mutant {
   layer: keyof Policies;
 }
 
-/** Ways to weaken a statement, or to take a permission away. */
+/** Ways to weaken a statement, or to remove a permission. */
 function changesTo(statement: Statement): Record<string, (statement: Statement) => void> {
   const changes: ReturnType<typeof changesTo> = {
-    // Bool goes as well: what it asks for is only ever there in a re-encryption.
+    // Bool can go as well: what it asks for only exists in a re-encryption.
     'all actions': (it) => {
       it.Action = 'kms:*';
       delete it.Condition?.Bool;
@@ -449,7 +452,7 @@ function changesTo(statement: Statement): Record<string, (statement: Statement) 
   const actions = [statement.Action].flat();
   for (const action of actions) {
     changes[`without ${action}`] = (it) => {
-      // One that is none of KMS's, since a statement needs an action.
+      // Not one of KMS's, because a statement needs an action.
       it.Action = actions.map((one) => (one === action ? 's3:GetObject' : one));
     };
   }
@@ -478,7 +481,7 @@ function changesTo(statement: Statement): Record<string, (statement: Statement) 
   return changes;
 }
 
-/** The policies with each guard taken out of them in turn, and each permission. */
+/** The policies with each guard removed in turn, and each permission. */
 function* mutants(policies: Policies): Generator<Mutant> {
   for (const layer of ['key', 'encrypt', 'decrypt', 'rotate'] as const) {
     for (const [index, original] of policies[layer].Statement.entries()) {
@@ -509,7 +512,7 @@ describe('who may do what', () => {
       assert.ok(allActions.includes(action), `KMS knows ${action}`);
     }
     for (const action of allActions) {
-      // CreateKey, ListKeys and the like are on no key, so no key's policy has a say.
+      // CreateKey, ListKeys and so on don't act on a key, so no key policy applies.
       const onAKey = !(await isWildcardOnlyAction('kms', action));
       if (onAKey && !useActions.includes(action)) otherActions.push(action);
     }
@@ -538,13 +541,13 @@ describe('who may do what', () => {
           undefined,
           difference && `shall be ${shallBeAllowed(difference, scenario) ? 'allowed' : 'denied'}`,
         );
-        // Neither "all denied" nor "all allowed" could pass unseen.
+        // Neither "all denied" nor "all allowed" could pass unnoticed.
         const allowed = table.filter((call) => shallBeAllowed(call, scenario)).length;
         assert.ok(allowed > 100 && table.length > 5 * allowed, `${allowed} of ${table.length}`);
       });
 
       if (scenario.sameGuards) return;
-      test('and each guard and permission that is taken out is noticed', () => {
+      test('and each guard and permission that is removed is noticed', () => {
         const table = [...rows(scenario, otherActions)];
         const unnoticed: string[] = [];
         let count = 0;

@@ -1,6 +1,6 @@
 /**
  * BACKUP_KEYS and DECRYPT_KEYS through the commands: a KMS key in another Region, an RSA pair and a
- * local key behind the first key. Each test has a proxy of its own before one moto.
+ * local key after the first key. Each test has its own proxy in front of a single moto.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -91,7 +91,7 @@ function keysIn(ciphertextBase64: Buffer): string[] {
   return header?.encryptedDataKeys.map(({ keyName }) => keyName) ?? [];
 }
 
-/** Calls that a proxy saw, without look-ups of aliases. */
+/** The calls that a proxy saw, without alias look-ups. */
 const callsTo = ({ requests }: FaultProxy): string[] =>
   requests
     .filter(({ operation }) => operation !== 'DescribeKey')
@@ -142,7 +142,7 @@ describe('with KMS out of reach and the RSA private key at hand', () => {
     DECRYPT_KEYS: `rsa:${pair.privateFile}`,
   });
 
-  test('every message opens, and why it was not the first key is said, -q or not', async (t) => {
+  test('every message opens, and it says why it was not the first key, even with -q', async (t) => {
     const { env } = await setup(t, { BACKUP_KEYS: `rsa:${pair.publicFile}` });
     for (const plaintext of [secret, large]) {
       const message = await encryptFor(env, plaintext);
@@ -170,7 +170,7 @@ describe('with KMS out of reach and the RSA private key at hand', () => {
     ]);
   });
 
-  test('what was encrypted before the backup key was set does not, and the error says why', async (t) => {
+  test('a message from before the backup key was set does not, and the error says why', async (t) => {
     const { env } = await setup(t, { BACKUP_KEYS: undefined });
     for (const plaintext of [secret, large]) {
       const failure = await failureOf('kms-decrypt', forAlice, {
@@ -182,7 +182,7 @@ describe('with KMS out of reach and the RSA private key at hand', () => {
     }
   });
 
-  test('with the public half alone, the error says what is missing', async (t) => {
+  test('with the public key alone, the error says what is missing', async (t) => {
     const { env } = await setup(t, { BACKUP_KEYS: `rsa:${pair.publicFile}` });
     const failure = await failureOf('kms-decrypt', forAlice, {
       env: { ...gone(env), DECRYPT_KEYS: undefined },
@@ -231,7 +231,7 @@ describe('a backup key that fails while encrypting', () => {
     });
   }
 
-  test('an alias that is not there', async (t) => {
+  test('an alias that does not exist', async (t) => {
     const arn = elsewhere.keyArn.replace(/key\/.*/, 'alias/none');
     const { env, proxy } = await setup(t, { BACKUP_KEYS: arn });
     const failure = await failureOf('kms-encrypt', forAlice, { env, stdin: secret });
@@ -240,7 +240,7 @@ describe('a backup key that fails while encrypting', () => {
     assert.deepEqual(callsTo(proxy), []);
   });
 
-  test('a file that is not there, found before anything is encrypted', async (t) => {
+  test('a file that does not exist, noticed before anything is encrypted', async (t) => {
     const { env, proxy } = await setup(t, { BACKUP_KEYS: `rsa:${join(folder, 'none.pem')}` });
     for (const args of [forAlice, ['--batch']]) {
       const finished = await run('kms-encrypt', args, { env, stdin: batch });
@@ -260,7 +260,7 @@ describe('a backup key that fails while encrypting', () => {
 });
 
 describe('keys that need no service', () => {
-  test('encrypting under an RSA key makes no call, with all set up for one', async (t) => {
+  test('encrypting with an RSA key makes no call, although everything is set up for one', async (t) => {
     const { env, proxy } = await setup(t, {
       KEY_ID: `rsa:${pair.publicFile}`,
       BACKUP_KEYS: `local:${localKeyFile}`,
@@ -281,7 +281,7 @@ describe('keys that need no service', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('nor needs it an account', async () => {
+  test('and needs no account', async () => {
     const env = { KEY_ID: `rsa:${pair.publicFile}` };
     const opened = await run('kms-decrypt', [...forAlice, '-k', `rsa:${pair.privateFile}`], {
       stdin: await encryptFor(env),
@@ -291,7 +291,7 @@ describe('keys that need no service', () => {
 });
 
 describe('which key opens a message', () => {
-  test('the first, when it can: no other is asked, and nothing is said', async (t) => {
+  test('the first, if it can: no other is asked, and nothing is said', async (t) => {
     const { env, proxy } = await setup(t);
     const message = await encryptFor(env);
     proxy.reset();
@@ -307,7 +307,7 @@ describe('which key opens a message', () => {
     ['is out of reach', reset, /was lost \(ECONNRESET\)\.$/],
   ];
   for (const [name, fault, why] of failures) {
-    test(`the next one, when the first ${name}: that is said, -q or not`, async (t) => {
+    test(`the next one, if the first ${name}: that is reported, even with -q`, async (t) => {
       const { env, proxy } = await setup(t);
       const message = await encryptFor(env);
       for (const more of [[], ['-q'], ['--json']]) {
@@ -324,7 +324,7 @@ describe('which key opens a message', () => {
     });
   }
 
-  test('backup keys before old ones, each in its order', async (t) => {
+  test('backup keys before old ones, each in order', async (t) => {
     const old = await moto.createKey();
     const { env, proxy } = await setup(t, { BACKUP_KEYS: `${elsewhere.keyArn},${old.keyArn}` });
     const message = await encryptFor(env);
@@ -338,7 +338,7 @@ describe('which key opens a message', () => {
       callsTo(proxy),
       [key, old, elsewhere].map(({ keyArn }) => `Decrypt ${keyArn}`),
     );
-    // Each is a way in that someone may be able to mend.
+    // Someone may be able to fix any one of them.
     assert.deepEqual([failure.status, failure.code], [4, 'KeyUnusable']);
     for (const { keyArn } of [key, old, elsewhere]) assert.ok(failure.message.includes(keyArn));
   });
@@ -379,7 +379,7 @@ describe('which key opens a message', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('not the user whom the message is not for, and no key is asked', async (t) => {
+  test('not one for the wrong user: no key is asked', async (t) => {
     const { env, proxy } = await setup(t);
     const message = await encryptFor(env);
     proxy.reset();
@@ -387,7 +387,7 @@ describe('which key opens a message', () => {
     assert.deepEqual([failure.status, failure.code, proxy.count()], [3, 'WrongUser', 0]);
   });
 
-  test('wrong keys and files that are gone do not stand in the way of the right one', async (t) => {
+  test('wrong keys and missing files do not get in the way of the right one', async (t) => {
     const wrong = makeRsaPair(folder, 'wrong');
     const { env } = await setup(t, { BACKUP_KEYS: `rsa:${pair.publicFile}` });
     const message = await encryptFor(env);
@@ -452,7 +452,7 @@ describe('many backup keys', () => {
   const localKeys = (count: number): string =>
     Array.from({ length: count }, (_, index) => `local:${join(folder, `${index}.key`)}`).join();
 
-  test('fifteen: the last one opens the message, too', async (t) => {
+  test('fifteen: the last one opens the message too', async (t) => {
     const { env } = await setup(t, { BACKUP_KEYS: localKeys(15) });
     const message = await encryptFor(env);
     assert.equal(keysIn(message).length, 16);
@@ -478,7 +478,7 @@ describe('many backup keys', () => {
   });
 });
 
-describe("DECRYPT_KEYS, yesterday's keys", () => {
+describe('DECRYPT_KEYS, for old keys', () => {
   test('open what was encrypted before an alias moved, and encrypt nothing', async (t) => {
     const [old, next] = await Promise.all([moto.createKey({ alias: 'moved' }), moto.createKey()]);
     const { env, proxy } = await setup(t, { KEY_ID: 'alias/moved', BACKUP_KEYS: undefined });
@@ -516,7 +516,7 @@ describe("DECRYPT_KEYS, yesterday's keys", () => {
     assert.deepEqual(callsTo(proxy), [`GenerateDataKey ${next.keyArn}`]);
   });
 
-  test('what is wrong with an old key is said, not that the first is another one', async (t) => {
+  test('the error is about the old key, not that the first is a different one', async (t) => {
     const [old, next] = await Promise.all([moto.createKey(), moto.createKey()]);
     const { env, proxy } = await setup(t, { KEY_ID: old.keyArn, BACKUP_KEYS: undefined });
     const message = await encryptFor(env);
@@ -526,7 +526,7 @@ describe("DECRYPT_KEYS, yesterday's keys", () => {
       [awsError('KMSInternalException', 500), 5, 'Unavailable'],
     ] as const) {
       proxy.reset();
-      // As AWS answers; moto takes another key for a missing permission.
+      // As AWS answers; moto reports another key as a missing permission.
       proxy.fault(awsError('IncorrectKeyException'), { times: 1 });
       proxy.fault(fault);
       const failure = await failureOf('kms-decrypt', forAlice, { env: later, stdin: message });

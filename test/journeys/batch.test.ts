@@ -124,7 +124,7 @@ describe('a batch', () => {
     assert.equal(decrypted.stdout.toString(), '{"user":"bob","message":"hi"}\n');
   });
 
-  test('of nothing is nothing, and makes no key', async () => {
+  test('of nothing is nothing, and creates no key', async () => {
     const empty: Surroundings = { home: temporaryFolder(), env: local.env };
     for (const command of ['kms-encrypt', 'kms-decrypt']) {
       const finished = await run(command, ['--batch'], { ...empty, stdin: '\n \r\n' });
@@ -197,7 +197,7 @@ describe('a line that can not be encrypted becomes an error, and the run goes on
     });
   }
 
-  test('and it is said how many there were, with nothing of the messages', () => {
+  test('and it says how many there were, with nothing from the messages', () => {
     const { status, stdout, stderr } = finished;
     assert.equal(status, 2);
     assert.equal(
@@ -207,13 +207,13 @@ describe('a line that can not be encrypted becomes an error, and the run goes on
     assert.ok(!stdout.includes(secret));
   });
 
-  test('and --quiet says nothing of it', async () => {
+  test('and --quiet hides that', async () => {
     const { status, stderr } = await encryptBatch(['nothing'], local, ['--quiet']);
     assert.deepEqual([status, stderr], [2, '']);
   });
 });
 
-test('what can not be decrypted becomes an error of its own kind', async () => {
+test('what cannot be decrypted becomes an error with its own code', async () => {
   const encrypted = await encryptBatch([{ user: 'alice', message: secret, id: 7 }]);
   const [line] = parseLines(encrypted.stdout);
   const ciphertext = String(line?.ciphertext);
@@ -227,7 +227,7 @@ test('what can not be decrypted becomes an error of its own kind', async () => {
     [`${ciphertext.slice(0, -4)}%%%%`, 'alice', 'NotCiphertext'],
     ['', 'alice', 'NotCiphertext'],
     [7, 'alice', 'Usage'],
-    // A blob of KMS, and no key of KMS is set.
+    // A KMS blob, but no KMS key is set.
     [Buffer.alloc(150, 1).toString('base64'), 'alice', 'Usage'],
   ];
   const input = cases.map(([text, user]) => ({ id: 7, ciphertext: text, user }));
@@ -263,7 +263,7 @@ describe('how it is called:', () => {
     });
   }
 
-  test('not typed in at a terminal', async () => {
+  test('not typed in on a terminal', async () => {
     for (const args of [['--batch'], ['--batch', '-i', '-']]) {
       const terminal = startOnTerminal('kms-encrypt', args, local);
       await terminal.waitFor('--batch needs a pipe');
@@ -272,12 +272,12 @@ describe('how it is called:', () => {
     }
   });
 
-  test('with a user that may be named', async () => {
+  test('with a user that is allowed', async () => {
     const finished = await encryptBatch([{ message: 'x' }], local, ['-u', 'eve']);
     assert.deepEqual([finished.status, finished.stdout.length], [2, 0]);
   });
 
-  test('at a terminal, from a file: nothing in a line drives it', async () => {
+  test('on a terminal, from a file: nothing in a line controls it', async () => {
     const cwd = temporaryFolder();
     writeFileSync(
       join(cwd, 'in'),
@@ -295,7 +295,7 @@ after(() => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** A command to talk with: lines in, lines out. */
+/** A command to talk to: lines in, lines out. */
 const startBatch = (command: string, args: string[] = [], options: Surroundings = local) => {
   const { file, args: fileArgs } = commandLine(command, ['--batch', ...args]);
   const child = spawn(file, fileArgs, { ...surroundings(options), stdio: 'pipe' });
@@ -373,27 +373,23 @@ describe('as a stream', () => {
     },
   );
 
-  test(
-    'an input without end takes no more memory than a short one',
-    { timeout: 60_000 },
-    async () => {
-      const options = { ...local, env: { ...local.env, ...tellMaxRss } };
-      const encrypt = startBatch('kms-encrypt', [], options);
-      const decrypt = startBatch('kms-decrypt', [], options);
-      encrypt.child.stdout.pipe(decrypt.child.stdin);
-      let received = 0;
-      decrypt.child.stdout.on('data', (chunk: Buffer) => (received += chunk.length));
-      const message = 'm'.repeat(100_000);
-      for (let id = 0; id < 1000; id++) await encrypt.send({ id, user: 'alice', message });
-      encrypt.child.stdin.end();
-      for (const { ended } of [encrypt, decrypt]) {
-        const { status, stderr } = await ended;
-        assert.equal(status, 0, stderr);
-        assert.ok(maxRssMebibytes(stderr) < 200, stderr);
-      }
-      assert.ok(received > 1000 * message.length);
-    },
-  );
+  test('an endless input takes no more memory than a short one', { timeout: 60_000 }, async () => {
+    const options = { ...local, env: { ...local.env, ...tellMaxRss } };
+    const encrypt = startBatch('kms-encrypt', [], options);
+    const decrypt = startBatch('kms-decrypt', [], options);
+    encrypt.child.stdout.pipe(decrypt.child.stdin);
+    let received = 0;
+    decrypt.child.stdout.on('data', (chunk: Buffer) => (received += chunk.length));
+    const message = 'm'.repeat(100_000);
+    for (let id = 0; id < 1000; id++) await encrypt.send({ id, user: 'alice', message });
+    encrypt.child.stdin.end();
+    for (const { ended } of [encrypt, decrypt]) {
+      const { status, stderr } = await ended;
+      assert.equal(status, 0, stderr);
+      assert.ok(maxRssMebibytes(stderr) < 200, stderr);
+    }
+    assert.ok(received > 1000 * message.length);
+  });
 
   test('the longest line goes through, and back', { timeout: 60_000 }, async () => {
     const start = '{"user":"alice","message":"';
@@ -436,7 +432,7 @@ describe('an end before the end:', () => {
     }
   });
 
-  test('kill -9 leaves the file that was there', async () => {
+  test('kill -9 leaves the old file', async () => {
     const cwd = temporaryFolder();
     const target = join(cwd, 'out');
     writeFileSync(target, 'as it was');
@@ -458,7 +454,7 @@ describe('an end before the end:', () => {
     }
   });
 
-  test('kill -9 leaves whole lines on standard output, but for the last', async () => {
+  test('kill -9 leaves whole lines on standard output, except the last', async () => {
     const file = join(temporaryFolder(), 'out');
     const out = openSync(file, 'w');
     const { env, cwd } = surroundings(local);
@@ -481,7 +477,7 @@ describe('an end before the end:', () => {
   });
 });
 
-/** Where a message holds its encrypted data key. */
+/** Where a message has its encrypted data key. */
 const dataKeyOf = (message: Buffer): Buffer =>
   message.subarray(...(layoutOf(message).fields['encrypted data key'] ?? [0, 0]));
 
@@ -516,7 +512,7 @@ describe('under AWS keys', () => {
     assert.match(stderr, /^kms-(?:en|de)crypt: messages are sent to 127\.0\.0\.1[^\n]*\n$/);
   };
 
-  test('one call makes and one opens the data key of a user', async () => {
+  test("one call creates and one opens a user's data key", async () => {
     const input = Array.from({ length: 400 }, (_, id) => ({
       id,
       user: `user${id % 20}`,
@@ -559,7 +555,7 @@ describe('under AWS keys', () => {
       lines.map((line) => line.message ?? errorOf(line).code),
       ['by KMS', 'by us', 'CannotDecrypt', 'WrongUser', 'by KMS'],
     );
-    // Alice's line of the second kind is refused by its header, without a call.
+    // Alice's second kind of line is refused because of its header, without a call.
     assert.deepEqual(operations(), { Decrypt: 4, DescribeKey: 1 });
   });
 
@@ -589,7 +585,7 @@ describe('under AWS keys', () => {
     proxy.reset();
   });
 
-  test('sixteen lines are in work at once', async () => {
+  test('sixteen lines are worked on at once', async () => {
     proxy.reset();
     proxy.fault({ kind: 'silence' }, { operation: 'GenerateDataKey' });
     const batch = startBatch('kms-encrypt', [], aws);
@@ -601,7 +597,7 @@ describe('under AWS keys', () => {
     proxy.reset();
   });
 
-  test('an error of one line is not said of another', async () => {
+  test('an error of one line is not reported for another', async () => {
     const users = Array.from({ length: 12 }, (_, id) => `user${id}`);
     const encrypted = await encryptBatch(
       users.map((user) => ({ user, message: user })),

@@ -1,6 +1,6 @@
 /**
- * kms-doctor as a person and as cron see it: real commands, against moto with a proxy before it that
- * makes what can go wrong.
+ * kms-doctor as a person and as cron see it: the real commands, against moto behind a proxy that
+ * causes whatever can go wrong.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ let proxy: FaultProxy;
 let key: TestKey;
 /** In eu-north-1. */
 let backup: TestKey;
-/** RSA key files lie here. */
+/** The folder with the RSA key files. */
 const folder = temporaryFolder();
 let rsa: RsaPair;
 let otherRsa: RsaPair;
@@ -56,7 +56,7 @@ interface Report {
   ok: boolean;
   checks: Row[];
   stderr: string;
-  /** One row, such as `routes KEY_ID`: there must be one of that name. */
+  /** One row, such as `routes KEY_ID`: there must be exactly one with that name. */
   row: (sectionAndName: string) => Row;
   /** The names of the rows that are wrong, with their sections and codes. */
   wrong: string[];
@@ -73,7 +73,7 @@ const aws = (more: Environment = {}): Environment => ({
   ...more,
 });
 
-/** Runs it with --json, and checks what holds for each report. */
+/** Runs it with --json, and checks what is true of every report. */
 async function doctor(args: string[], options: Options = {}): Promise<Report> {
   const cwd = options.cwd ?? temporaryFolder();
   const home = options.home ?? temporaryFolder();
@@ -128,7 +128,7 @@ function readReport({ status, stdout, stderr }: Finished): Report {
   };
 }
 
-describe('a set-up that is right', () => {
+describe('a correct setup', () => {
   test('a local key: nothing is asked of AWS', async () => {
     const file = join(temporaryFolder(), 'my.key');
     await run('kms-encrypt', ['-u', 'alice', '-k', `local:${file}`], { stdin: 'x' });
@@ -180,14 +180,14 @@ describe('a set-up that is right', () => {
       ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
       ['Decrypt', 'AKIADECRYPTOREXAMPLE', '{"user":"bob"}'],
     ]);
-    // Strange hosts are announced, each once.
+    // Unfamiliar hosts are announced, each once.
     assert.deepEqual(report.stderr.split('\n').slice(0, -1), [
       'kms-doctor: identities are checked with 127.0.0.1, which is not AWS STS (set by AWS_ENDPOINT_URL).',
       'kms-doctor: messages are sent to 127.0.0.1, which is not AWS KMS (set by AWS_ENDPOINT_URL).',
     ]);
   });
 
-  test('two Regions, a backup key of KMS and one of RSA, and the private half at hand', async () => {
+  test('two Regions, a KMS and an RSA backup key, and the private key at hand', async () => {
     const report = await doctor([], {
       cwd: folder,
       env: aws({
@@ -222,7 +222,7 @@ describe('a set-up that is right', () => {
 });
 
 describe('settings', () => {
-  test('each tells where it came from, and none its secret', async () => {
+  test('each says where it came from, and none reveals its secret', async () => {
     const cwd = temporaryFolder();
     const file = join(cwd, 'doctor.env');
     writeFileSync(
@@ -317,7 +317,7 @@ describe('settings', () => {
     assert.match(report.row('settings BACKUP_KEYS').detail, /^BACKUP_KEYS names 16 keys/);
   });
 
-  test('an endpoint of the profile that is used', async () => {
+  test('the endpoint of the profile in use', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.aws'));
     writeFileSync(
@@ -334,7 +334,7 @@ describe('settings', () => {
     assert.match(report.stderr, /127\.0\.0\.1, which is not AWS STS/);
   });
 
-  test('FALLBACK_REGIONS of a key that has none', async () => {
+  test('FALLBACK_REGIONS for a single-Region key', async () => {
     const report = await doctor([], {
       env: aws({ KEY_ID: 'alias/theKey', FALLBACK_REGIONS: 'eu-west-1' }),
     });
@@ -356,7 +356,7 @@ describe('settings', () => {
     assert.deepEqual(report.skipped, []);
   });
 
-  test('a call that is none: status 2, and no report', async () => {
+  test('an invalid call: status 2, and no report', async () => {
     for (const [args, env, says] of [
       [[], { USERS: '*' }, /No user given, and USERS allows any name/],
       [['-u', 'eve'], {}, /eve is not one of the users/],
@@ -410,13 +410,13 @@ describe('files', () => {
     assert.match(changeable.row('files RSA public key').detail, /^Other users can change /);
   });
 
-  test('a passphrase file that is not there', async () => {
+  test('a passphrase file that does not exist', async () => {
     const env = { KEY_ID: 'rsa:backup-public.pem', RSA_PASSPHRASE_FILE: 'none' };
     const report = await doctor([], { cwd: folder, env });
     assert.deepEqual([report.status, report.wrong], [2, ['files passphrase file: Usage']]);
   });
 
-  test('a local key that is not there yet is no fault, and is not made', async () => {
+  test('a local key that does not exist yet is not an error, and is not created', async () => {
     const home = temporaryFolder();
     const report = await doctor([], { home, env: { KEY_ID: 'local', BACKUP_KEYS: 'local:b.key' } });
     assert.deepEqual([report.status, report.wrong], [0, []]);
@@ -427,7 +427,7 @@ describe('files', () => {
 });
 
 describe('identity', () => {
-  test('STS that can not be had is no reason to stop', async () => {
+  test('STS out of reach is no reason to stop', async () => {
     const report = await doctor([], {
       env: aws({ KEY_ID: key.keyArn, AWS_ENDPOINT_URL_STS: refusingEndpoint }),
     });
@@ -444,7 +444,7 @@ describe('identity', () => {
     assert.equal(report.row('routes KEY_ID in eu-central-1').state, 'ok');
   });
 
-  test('credentials that are no good', async () => {
+  test('invalid credentials', async () => {
     proxy.fault(
       {
         kind: 'answer',
@@ -466,7 +466,7 @@ describe('identity', () => {
     assert.match(report.row('identity encryptor').detail, /does not recognize this access key/);
   });
 
-  test('none at all', async () => {
+  test('no credentials at all', async () => {
     const report = await doctor([], {
       env: aws({ KEY_ID: key.keyArn, AWS_ACCESS_KEY_ID: undefined }),
     });
@@ -474,7 +474,7 @@ describe('identity', () => {
     assert.equal(report.row('identity encryptor').error?.code, 'Credentials');
   });
 
-  test('a clock that is an hour off is no alarm: the SDK corrects it', async () => {
+  test('a clock that is an hour off is not an error: the SDK corrects it', async () => {
     const hourAgo = new Date(Date.now() - 3_600_000).toUTCString();
     proxy.fault({ kind: 'headers', headers: { date: hourAgo } });
     const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
@@ -483,7 +483,7 @@ describe('identity', () => {
 });
 
 describe('keys', () => {
-  test('a missing permission to look it up fails nothing', async () => {
+  test('a missing permission to look it up is not an error', async () => {
     proxy.fault(awsError('AccessDeniedException'), { operation: 'DescribeKey' });
     const blind = await doctor([], {
       env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1' }),
@@ -510,7 +510,7 @@ describe('keys', () => {
     assert.deepEqual(report.skipped, ['routes old key 1']);
   });
 
-  test('one that is made for signatures', async () => {
+  test('one that is for signatures', async () => {
     const signing = await moto.createKey({ keySpec: 'RSA_3072', keyUsage: 'SIGN_VERIFY' });
     const report = await doctor([], { env: aws({ KEY_ID: signing.keyArn }) });
     assert.equal(report.row('keys KEY_ID').error?.code, 'KeyUnusable');
@@ -518,7 +518,7 @@ describe('keys', () => {
     assert.ok((report.status ?? 0) >= 4);
   });
 
-  test('one that is not there, by its alias', async () => {
+  test('one that does not exist, by its alias', async () => {
     const report = await doctor([], { env: aws({ KEY_ID: 'alias/none' }) });
     assert.deepEqual(
       [report.status, report.wrong],
@@ -545,7 +545,7 @@ describe('keys', () => {
 });
 
 describe('routes', () => {
-  test('a Region that is out: each route through it, and no other', async () => {
+  test('a Region that is down: each route through it, and no other', async () => {
     proxy.fault({ kind: 'reset', when: 'at-request' }, { region: 'eu-central-1' });
     const report = await doctor([], {
       env: aws({ KEY_ID: key.keyArn, FALLBACK_REGIONS: 'eu-west-1' }),
@@ -578,7 +578,7 @@ describe('routes', () => {
     assert.equal(proxy.count(undefined, 'eu-west-1'), 1);
   });
 
-  test('a backup key that is disabled is named, and the other one still tried', async () => {
+  test('a disabled backup key is named, and the other one is still tried', async () => {
     const there = { region: 'eu-north-1' };
     proxy.fault(
       {
@@ -609,11 +609,11 @@ describe('routes', () => {
       report.row('routes backup key 2 alone').detail,
       /backup-private\.pem, the private key for .*, opened it/,
     );
-    // It is never asked to make a data key: the permissions for a backup key are for Encrypt alone.
+    // It is never asked for a data key: the permissions for a backup key only include Encrypt.
     assert.equal(proxy.count('GenerateDataKey', 'eu-north-1'), 0);
   });
 
-  test('who may encrypt but not decrypt', async () => {
+  test('credentials that may encrypt but not decrypt', async () => {
     proxy.fault(awsError('AccessDeniedException'), { operation: 'Decrypt' });
     const report = await doctor([], { env: aws({ KEY_ID: key.keyArn }) });
     assert.deepEqual(
@@ -622,7 +622,7 @@ describe('routes', () => {
     );
   });
 
-  test('an answer that is not what was encrypted', async () => {
+  test('a response that is not what was encrypted', async () => {
     const Plaintext = Buffer.from('something else').toString('base64');
     proxy.fault(
       { kind: 'rewrite', rewrite: (answer) => ({ ...answer, Plaintext }) },
@@ -640,7 +640,7 @@ describe('routes', () => {
     assert.doesNotMatch(JSON.stringify(report), /something else/);
   });
 
-  test('all of AWS out: what lies with you still works, and is shown to', async () => {
+  test('all of AWS down: what you keep yourself still works, and the report says so', async () => {
     const report = await doctor([], {
       cwd: folder,
       env: aws({
@@ -661,7 +661,7 @@ describe('routes', () => {
 });
 
 describe('RSA keys', () => {
-  test('a backup key whose private half lies elsewhere fails nothing', async () => {
+  test('a backup key whose private key is elsewhere is not an error', async () => {
     const report = await doctor([], {
       cwd: folder,
       env: { KEY_ID: 'rsa:other-private.pem', BACKUP_KEYS: 'rsa:backup-public.pem' },
@@ -694,7 +694,7 @@ describe('RSA keys', () => {
     );
   });
 
-  test('an old private key that is for no key in use is told apart', async () => {
+  test('an old private key for no key in use is told apart', async () => {
     const report = await doctor([], {
       cwd: folder,
       env: { KEY_ID: 'rsa:backup-public.pem', DECRYPT_KEYS: 'rsa:other-private.pem' },
@@ -703,7 +703,7 @@ describe('RSA keys', () => {
     assert.match(report.row('routes old key 1').detail, /private key for no key in use/);
   });
 
-  test('files that are none', async () => {
+  test('files that are not keys', async () => {
     const cwd = temporaryFolder();
     makeRsaPair(cwd, 'short', 2048);
     writePrivate(join(cwd, 'text.pem'), 'sentinel');
@@ -765,7 +765,7 @@ describe('RSA keys', () => {
     assert.doesNotMatch(JSON.stringify([right, wrong, none]), /sentinel/);
   });
 
-  test('or is asked for, once; Ctrl-C there ends it all', async () => {
+  test('or is asked for, once; Ctrl-C there ends the run', async () => {
     const cwd = temporaryFolder();
     lock(join(cwd, 'locked.pem'));
     const options = {
@@ -790,7 +790,7 @@ describe('RSA keys', () => {
 describe('the table', () => {
   const lines = (text: string): string[] => text.split('\n');
 
-  test('in a pipe: one line for each check, and hints below', async () => {
+  test('in a pipe: one line for each check, with hints below', async () => {
     const { status, stdout } = await run('kms-doctor', [], {
       cwd: folder,
       env: {
@@ -848,12 +848,12 @@ describe('the table', () => {
       assert.ok(report.includes('Routes'));
       assert.match(terminal.output(), /^ {2}ok {7}KEY_ID in eu-west-1/m);
       assert.match(terminal.output(), /^ {2}skipped {2}backup key 2 alone/m);
-      // Nothing is cut: what was broken into rows is all there.
+      // Nothing is cut off: everything that was broken into rows is there.
       assert.ok(report.join('').replace(/\s+/g, '').includes(key.keyArn));
     });
   }
 
-  test('at 40 columns the detail stands below the name', async () => {
+  test('at 40 columns the detail goes below the name', async () => {
     const terminal = startOnTerminal('kms-doctor', ['--key', 'local:none.key'], { columns: 40 });
     assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
     const screen = lines(await terminal.screen()).slice(-9);
@@ -876,7 +876,7 @@ advice.`
     );
   });
 
-  test('on a terminal with no key set, the local key is the one', async () => {
+  test('on a terminal with no key set, the local key is used', async () => {
     const home = temporaryFolder();
     const without = startOnTerminal('kms-doctor', ['--json'], { home, columns: 2000 });
     assert.deepEqual(await without.exit(), { status: 0, signal: null });
@@ -893,7 +893,7 @@ advice.`
     assert.match(ready.output(), /^ {2}ok {7}local key/m);
   });
 
-  test('a name that could drive the terminal is made visible', async () => {
+  test('a name that could control the terminal is made visible', async () => {
     const cwd = temporaryFolder();
     const terminal = startOnTerminal('kms-doctor', ['--key', 'local:a\x1b[31mb'], { cwd });
     await terminal.exit();
@@ -901,7 +901,7 @@ advice.`
     assert.match(terminal.output(), /local:a\\x1b\[31mb/);
   });
 
-  test('a reader that has gone ends it in silence', async () => {
+  test('a reader that has gone ends it silently', async () => {
     const { stdout, stderr } = await run(
       'sh',
       [

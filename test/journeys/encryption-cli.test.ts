@@ -1,4 +1,4 @@
-/** AWS's `aws-encryption-cli` reads what the commands write under a KMS key, and the other way round. */
+/** AWS's `aws-encryption-cli` reads what the commands write under a KMS key, and vice versa. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
  * FALLBACK_REGIONS through the commands: a multi-Region key in three Regions of one moto, and a
- * proxy that switches off a Region for as long as a test needs. Each test has a proxy of its own.
+ * proxy that switches off a Region for as long as a test needs. Each test has its own proxy.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -25,7 +25,7 @@ const third = 'eu-north-1';
 const regions = [first, second, third];
 
 const secret = 'this is a secret';
-/** Too large for KMS itself: an Encryption SDK message. */
+/** Too large for KMS itself, so an Encryption SDK message. */
 const large = randomBytes(10_000);
 
 let moto: Moto;
@@ -45,7 +45,7 @@ after(async () => {
 interface Setup {
   proxy: FaultProxy;
   env: Environment;
-  /** From now on this and no other of the Regions is out; without one all work. */
+  /** From now on, only this Region is down; without one, all of them work. */
   switchOff: (region: string | undefined, fault?: Fault) => void;
 }
 
@@ -73,7 +73,7 @@ async function setup(
   };
 }
 
-/** What was said on standard error, without the word on the test's own endpoint. */
+/** What was printed on standard error, without the notice about the test's own endpoint. */
 function notices({ stderr }: Finished): string[] {
   const [strange, ...lines] = stderr.trimEnd().split('\n');
   assert.match(strange ?? '', /messages are sent to 127\.0\.0\.1, which is not AWS KMS/);
@@ -119,7 +119,7 @@ const outages: [string, Fault, RegExp][] = [
 for (const { name, args, plaintext } of ways) {
   describe(`${name} of a multi-Region key`, () => {
     for (const [outage, fault, says] of outages) {
-      test(`the first Region ${outage}: each side goes on in the second`, async (t) => {
+      test(`the first Region ${outage}: both sides continue in the second`, async (t) => {
         const { env, proxy, switchOff } = await setup(t);
         const announced = (finished: Finished): void => {
           const [notice, ...others] = notices(finished);
@@ -159,7 +159,7 @@ for (const { name, args, plaintext } of ways) {
       assert.match(notices(decrypted).join('\n'), /Continuing in eu-west-1\.$/);
     });
 
-    test('with both out nothing comes out, and the error names both', async (t) => {
+    test('with both down nothing comes out, and the error names both', async (t) => {
       const { env, switchOff, proxy } = await setup(t);
       const encrypted = await run('kms-encrypt', args, { env, stdin: plaintext });
       assertDone(encrypted);
@@ -183,7 +183,7 @@ for (const { name, args, plaintext } of ways) {
   });
 }
 
-test('an answer is no reason to go elsewhere', async (t) => {
+test('an error response is no reason to go elsewhere', async (t) => {
   const { env, proxy, switchOff } = await setup(t);
   const { stdout } = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret });
   for (const [name, status, code] of [
@@ -201,14 +201,14 @@ test('an answer is no reason to go elsewhere', async (t) => {
     }
     assert.equal(proxy.count(undefined, second), 0, name);
   }
-  // Another user: moto says it by itself.
+  // Another user, which moto reports by itself.
   switchOff(undefined);
   const wrongUser = await failureOf('kms-decrypt', ['-u', 'bob'], { env, stdin: stdout });
   assert.deepEqual([wrongUser.status, wrongUser.code], [3, 'CannotDecrypt']);
   assert.equal(proxy.count(undefined, second), 0);
 });
 
-test('what the second Region answers is the answer', async (t) => {
+test('the response of the second Region counts', async (t) => {
   const { env, proxy, switchOff } = await setup(t, { FALLBACK_REGIONS: `${second},${third}` });
   switchOff(first);
   proxy.fault(awsError('AccessDeniedException'), { region: second });
@@ -219,7 +219,7 @@ test('what the second Region answers is the answer', async (t) => {
   assert.equal(proxy.count(undefined, third), 0);
 });
 
-test('of three Regions each in its turn, in the order of the setting', async (t) => {
+test('three Regions are tried in the order of the setting', async (t) => {
   const { env, proxy, switchOff } = await setup(t, { FALLBACK_REGIONS: `${third}, ${second}` });
   for (const stdin of [secret, large]) {
     switchOff(first);
@@ -257,7 +257,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     setup(t, { AWS_MAX_ATTEMPTS: attempts });
   const timeoutMs = 120_000;
 
-  test('is left after its time-out', async (t) => {
+  test('is left after its timeout', async (t) => {
     const { env, switchOff, proxy } = await hanging(t, '1');
     for (const stdin of [secret, large]) {
       switchOff(first, silence);
@@ -271,7 +271,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     }
   });
 
-  test('so is one that stops within its answer', async (t) => {
+  test('and so is one that stops within its response', async (t) => {
     const { env, switchOff } = await hanging(t, '1');
     switchOff(first, { kind: 'stall' });
     const encrypted = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret, timeoutMs });
@@ -282,7 +282,7 @@ describe('a Region that hangs', { concurrency: true }, () => {
     );
   });
 
-  test('costs no more for any number of attempts', async (t) => {
+  test('costs no more with any number of attempts', async (t) => {
     const { env, switchOff, proxy } = await hanging(t, '1000');
     switchOff(first, silence);
     const encrypted = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: secret, timeoutMs });
@@ -295,12 +295,12 @@ describe('a Region that hangs', { concurrency: true }, () => {
   });
 });
 
-test('a batch asks a Region that is out once', async (t) => {
+test('a batch asks a Region that is down once', async (t) => {
   const { env, switchOff, proxy } = await setup(t);
   const users = ['alice', 'bob'];
   const lines = Array.from({ length: 100 }, (_, id) => ({ id, user: users[id % 2], message: 'x' }));
   const stdin = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
-  // Blobs of KMS too, each of which costs a call.
+  // KMS blobs too, each of which costs a call.
   const blob = await run('kms-encrypt', ['-u', 'bob', '--json'], { env, stdin: 'from KMS' });
   const { ciphertext } = JSON.parse(blob.stdout.toString()) as Record<string, string>;
   const blobs = Array.from(
@@ -312,7 +312,7 @@ test('a batch asks a Region that is out once', async (t) => {
   const encrypted = await run('kms-encrypt', ['--batch'], { env, stdin });
   assertDone(encrypted);
   assert.equal(notices(encrypted).length, 1);
-  // The two users' data keys are asked for at once, in three attempts each, and then never again.
+  // Both users' data keys are asked for at once, in three attempts each, and then never again.
   assert.equal(proxy.count(undefined, first), 6);
   assert.equal(proxy.count('GenerateDataKey', second), 2);
 
@@ -322,12 +322,12 @@ test('a batch asks a Region that is out once', async (t) => {
   assertDone(decrypted, stdin + '{"user":"bob","message":"from KMS"}\n'.repeat(60));
   assert.equal(notices(decrypted).length, 1);
   assert.equal(proxy.count('Decrypt', second), 62);
-  // Sixteen lines are in work at once.
+  // Sixteen lines are worked on at once.
   assert.ok(proxy.count(undefined, first) <= 3 * 16, String(proxy.count(undefined, first)));
 });
 
 describe('the setting', () => {
-  /** What each command says, one message and batch alike, of a setting that is refused. */
+  /** What each command says about a setting that is refused, for one message and a batch alike. */
   const usage = async (env: Environment, args: string[] = []): Promise<string> => {
     const said = new Set<string>();
     for (const command of ['kms-encrypt', 'kms-decrypt']) {
@@ -388,7 +388,7 @@ describe('the setting', () => {
     }
   });
 
-  test('says where it went with --quiet too, and --json says which key', async (t) => {
+  test('says where it went even with --quiet, and --json says which key', async (t) => {
     const { env, switchOff } = await setup(t);
     switchOff(first);
     const encrypted = await run('kms-encrypt', ['-u', 'alice', '-q', '--json'], {
@@ -417,7 +417,7 @@ describe('the setting', () => {
     assert.equal(notices(finished).filter((line) => line.includes('Continuing')).length, 1);
     assert.deepEqual([proxy.count(undefined, first), proxy.count(undefined, second)], [3, 3]);
 
-    // Only the first: then there is nowhere to go.
+    // Only the first one, so there is nowhere to go.
     switchOff(first);
     const nowhere = await failureOf('kms-encrypt', ['-u', 'alice'], {
       env: { ...env, FALLBACK_REGIONS: first },
@@ -427,7 +427,7 @@ describe('the setting', () => {
     assert.equal(nowhere.message, 'AWS KMS in eu-central-1 failed (KMSInternalException).');
   });
 
-  test('is used where the key is not the first one, too', async (t) => {
+  test('is also used if the key is not the first one', async (t) => {
     const { keyArn } = await moto.createKey();
     const { env, switchOff } = await setup(t, { FALLBACK_REGIONS: '' });
     const old = await run('kms-encrypt', ['-u', 'alice'], { env, stdin: large });

@@ -1,4 +1,4 @@
-/** `kms-decrypt --inspect`: what a ciphertext is, said by the command without a key or a call. */
+/** `kms-decrypt --inspect`: what a ciphertext is, told by the command without a key or a call. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {
@@ -34,7 +34,7 @@ type Options = Surroundings & { stdin?: Uint8Array | string };
 const inspect = (args: string[], options: Options): Promise<Finished> =>
   run('kms-decrypt', ['--inspect', ...args], options);
 
-/** The description as JSON, of a ciphertext that must be recognised. */
+/** The description as JSON, for a ciphertext that must be recognized. */
 async function described(stdin: Uint8Array | string, options: Options = {}): Promise<Inspection> {
   const { status, stdout, stderr } = await inspect(['--json'], { ...options, stdin });
   assert.deepEqual([status, stderr], [0, '']);
@@ -51,7 +51,7 @@ async function describedMessage(
   return inspection;
 }
 
-/** The description as a text, which has no byte that could drive a terminal. */
+/** The description as text, which has no byte that could control a terminal. */
 async function text(stdin: Uint8Array | string): Promise<string> {
   const { status, stdout, stderr } = await inspect([], { stdin });
   assert.deepEqual([status, stderr], [0, '']);
@@ -88,7 +88,7 @@ const uint32 = (value: number): Buffer => {
 const sized = (bytes: Uint8Array | string): Buffer =>
   Buffer.concat([uint16(Buffer.from(bytes).length), Buffer.from(bytes)]);
 
-/** A header that claims anything: who only looks at it can't know better. */
+/** A header can claim anything: someone who only looks at it can't know better. */
 function claimedHeader({
   suite = '020478',
   context = [['user', 'alice']],
@@ -134,7 +134,7 @@ const committing = {
   signed: false,
 };
 
-describe('a message of a local key', () => {
+describe('a message under a local key', () => {
   const message = encryptLocally(secret);
 
   test('as JSON', async () => {
@@ -202,7 +202,7 @@ This is what the message says about itself. Only decrypting it verifies that.
     }
   });
 
-  test('goes to a file as everything does, and never over its own input', async () => {
+  test('goes to a file like everything else, but never over its own input', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'x.enc'), await message);
     const { status, stdout } = await inspect(['-i', 'x.enc', '-o', 'about.txt'], { cwd });
@@ -217,7 +217,7 @@ This is what the message says about itself. Only decrypting it verifies that.
     assert.deepEqual(readFileSync(join(cwd, 'x.enc')), await message);
   });
 
-  test('of no bytes, and of several frames', async () => {
+  test('with no bytes, and with several frames', async () => {
     for (const [length, frames] of [
       [0, 1],
       [2 ** 20 - 1, 1],
@@ -276,7 +276,7 @@ describe('with AWS KMS', () => {
     assert.ok(shown.includes(`opens with\n  ${key.keyArn}\n  RSA key ${rsa.fingerprint}\n`), shown);
   });
 
-  test('of a blob no more is said than can be known', async () => {
+  test('about a blob it says no more than can be known', async () => {
     const blob = await encrypt(['--binary']);
     assert.deepEqual(await described(blob), { format: 'kms', bytes: blob.length, verified: false });
     assert.equal(
@@ -291,7 +291,7 @@ and which key and user it belongs to.
     );
   });
 
-  test('no call is made and no setting read, though all are there, and wrong', async () => {
+  test('no call is made and no setting is read, though all are set, and wrong', async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, '.env')); // reading it fails
     const surroundings = {
@@ -319,8 +319,8 @@ and which key and user it belongs to.
   });
 });
 
-describe('a message of another tool', () => {
-  /** By AWS's Encryption SDK for Python, under a raw key. */
+describe('a message from another tool', () => {
+  /** Written by AWS's Encryption SDK for Python, under a raw key. */
   const byPython = async (jobs: object[]): Promise<Buffer[]> => {
     const request = {
       key: randomBytes(32).toString('base64'),
@@ -338,7 +338,7 @@ describe('a message of another tool', () => {
     return answers.map(({ ciphertext }) => Buffer.from(ciphertext, 'base64'));
   };
 
-  test('signed, of other frames, keys and context', async () => {
+  test('signed, with other frames, keys and context', async () => {
     const [signed, unframed] = await byPython([
       {
         context: { user: 'alice', purpose: 'nightly backup' },
@@ -429,7 +429,7 @@ describe('a message of another tool', () => {
 describe('a hostile header', () => {
   const hostile = '\x1b[2J\x1b]0;owned\x07\u009b31m\u202eevil\r\nopens with  me\tx';
 
-  test('drives no terminal and makes no lines of its own, and JSON has it exactly', async () => {
+  test('controls no terminal and adds no lines, and JSON has it exactly', async () => {
     const message = Buffer.concat([
       claimedHeader({
         context: [
@@ -529,7 +529,7 @@ describe('a hostile header', () => {
     assert.match(shown, /^Signed and longer than 64 MiB: kms-decrypt needs --out for it\.$/m);
   });
 
-  test('beyond the limits that hold for every header', async () => {
+  test('beyond the limits for every header', async () => {
     const keys = Array.from({ length: 17 }, (_, index): [string, string] => ['x', `${index}`]);
     await refused(
       Buffer.concat([claimedHeader({ keys }), emptyBody]),
@@ -545,8 +545,8 @@ describe('a hostile header', () => {
   });
 });
 
-describe('what is no whole ciphertext is an error, and nothing is described', () => {
-  test('cut anywhere', async () => {
+describe('an incomplete ciphertext is an error, and nothing is described', () => {
+  test('truncated anywhere', async () => {
     const message = await encryptLocally(randomBytes(2 ** 20 + 100));
     const { fields, frames } = layoutOf(message);
     const cuts = [
@@ -565,7 +565,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     );
   });
 
-  test('going on after its end', async () => {
+  test('with more after its end', async () => {
     const message = await encryptLocally(secret);
     const signed = await encryptForeign(Buffer.from(secret));
     for (const more of [Buffer.alloc(1), message]) {
@@ -576,7 +576,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     await refused(signed.subarray(0, -1), 'NotCiphertext', /is truncated/);
   });
 
-  test('with a damaged header or frames that make no sense', async () => {
+  test('with a damaged header or invalid frames', async () => {
     const header = claimedHeader({});
     const damaged = Buffer.from(header);
     damaged.writeUInt16BE(1, 35); // the context's length
@@ -609,7 +609,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     );
   });
 
-  test('nothing, text, or more than a blob of KMS can be', async () => {
+  test('nothing, text, or more than a KMS blob can be', async () => {
     await refused('', 'NotCiphertext', /input is empty/);
     await refused('{"message":"x"}', 'NotCiphertext', /without a CiphertextBlob/);
     await refused(
@@ -624,7 +624,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
     );
   });
 
-  test('and what was in the output file stays', async () => {
+  test('and the output file stays as it was', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'about.txt'), 'before');
     const failure = await failureOf('kms-decrypt', ['--inspect', '-o', 'about.txt'], {
@@ -636,7 +636,7 @@ describe('what is no whole ciphertext is an error, and nothing is described', ()
   });
 });
 
-test('options that an inspection would not heed are refused', async () => {
+test('options that an inspection would ignore are refused', async () => {
   for (const args of [
     ['--user', 'alice'],
     ['--key', 'local'],
@@ -652,7 +652,7 @@ test('options that an inspection would not heed are refused', async () => {
 });
 
 describe('on a terminal of 40 columns', () => {
-  test('it asks for the message, and what it says reads well', async () => {
+  test('it asks for the message, and its output reads well', async () => {
     const base64 = (await encryptLocally(secret)).toString('base64');
     const terminal = startOnTerminal('kms-decrypt', ['--inspect'], { columns: 40 });
     await terminal.waitFor('Please enter the message to inspect: ');
@@ -688,7 +688,7 @@ that\\.$`,
     );
   });
 
-  test('an ARN is whole, to be copied, and JSON of a hostile header drives nothing', async () => {
+  test('an ARN stays in one piece, to be copied, and JSON of a hostile header controls nothing', async () => {
     const cwd = temporaryFolder();
     const arn = `arn:aws:kms:eu-central-1:111122223333:key/${'1234abcd-'.repeat(4)}`;
     writeFileSync(

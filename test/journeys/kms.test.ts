@@ -1,4 +1,4 @@
-/** Messages under a key of AWS KMS: what this program writes, what it reads, and what it refuses. */
+/** Messages under an AWS KMS key: what this program writes, what it reads, and what it refuses. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -188,7 +188,7 @@ describe('other tools', () => {
     assert.match(forBob.stderr, /InvalidCiphertextException/);
   });
 
-  test('kms-decrypt reads all that the AWS CLI writes: JSON, base64, a raw file', async () => {
+  test('kms-decrypt reads everything that the AWS CLI writes: JSON, base64, a raw file', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'plain'), secret);
     const { stdout: json, stderr } = await aws(
@@ -229,7 +229,7 @@ describe('other tools', () => {
 });
 
 describe('keys', () => {
-  test('by alias, alias ARN, id and ARN: the key that was used is told by its ARN', async () => {
+  test('by alias, alias ARN, id and ARN: the key that was used is reported by its ARN', async () => {
     const aliasArn = key.keyArn.replace(/key\/.*/, 'alias/theKey');
     const names = ['alias/theKey', aliasArn, key.keyId, key.keyArn];
     for (const name of names) {
@@ -243,7 +243,7 @@ describe('keys', () => {
     }
   });
 
-  test('an answer by another key than was asked for is refused', async () => {
+  test('a response with a key other than the one asked for is refused', async () => {
     const { ciphertext } = await encrypted(secret);
     const wrong = key.keyArn.replace(/[^/]*$/, '1234abcd-12ab-34cd-56ef-1234567890ab');
     proxy.fault({ kind: 'rewrite', rewrite: (answer) => ({ ...answer, KeyId: wrong }) });
@@ -258,7 +258,7 @@ describe('keys', () => {
         assert.match(error.hint ?? '', /AWS_ENDPOINT_URL/);
       }
     }
-    // Where an alias points, only KMS knows.
+    // Only KMS knows where an alias points.
     assert.equal((await encrypted(secret, { from: proxied })).key, wrong);
   });
 
@@ -303,7 +303,7 @@ describe('keys', () => {
     assert.deepEqual([error.code, error.status], ['CannotDecrypt', 3]);
   });
 
-  test('a message of KMS with no KMS key set is a usage error that says so', async () => {
+  test('a KMS message with no KMS key set is a usage error that says so', async () => {
     const { ciphertext } = await encrypted(secret);
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'local'], {
       stdin: ciphertext,
@@ -341,7 +341,7 @@ describe('bytes', () => {
     assert.ok(stdout.equals(plaintext));
   });
 
-  test('none, and more than KMS takes, become an AWS Encryption SDK message', async () => {
+  test('none, and more than KMS accepts, become an AWS Encryption SDK message', async () => {
     for (const length of [0, 4097]) {
       const plaintext = randomBytes(length);
       const message = await encrypted(plaintext);
@@ -354,7 +354,7 @@ describe('bytes', () => {
     }
   });
 
-  test('any bytes, for any user that may be named', async () => {
+  test('any bytes, for any allowed user', async () => {
     const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
     await fc.assert(
       fc.asyncProperty(
@@ -372,7 +372,7 @@ describe('bytes', () => {
 });
 
 describe('a message that was changed', () => {
-  /** Of moto's blob: the id of the key that it is encrypted with. */
+  /** In moto's blob: the id of the key that it is encrypted with. */
   const keyIdBytes = 36;
 
   test('each flipped bit is found', async () => {
@@ -381,7 +381,7 @@ describe('a message that was changed', () => {
       const changed = Buffer.from(ciphertext);
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       const error = await errorOf(decrypted(changed.toString('base64')));
-      // moto takes an unknown key for one of another account, unless its id is no text at all.
+      // moto reports an unknown key as one of another account, unless its id is not text at all.
       const expected = bit >> 3 < keyIdBytes ? /^(?:4 AccessDenied|3 CannotDecrypt)$/ : /^3 Cannot/;
       assert.match(`${error.status} ${error.code}`, expected, `bit ${bit}: ${error.message}`);
     }
@@ -395,13 +395,13 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('and so is what was added to it', async () => {
+  test('and so is anything added to it', async () => {
     const { ciphertext } = await encrypted(secret);
     const error = await errorOf(decrypted(Buffer.concat([ciphertext, Buffer.from('a')])));
     assert.deepEqual([error.code, error.status], ['CannotDecrypt', 3]);
   });
 
-  test('a command that meets one puts nothing out', async () => {
+  test('a command that gets one puts nothing out', async () => {
     const { ciphertext } = await encrypted(secret);
     const changed = Buffer.from(ciphertext);
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
@@ -421,7 +421,7 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('what can be no message of KMS is not sent there', async () => {
+  test('what cannot be a KMS message is not sent there', async () => {
     for (const [input, says] of [
       [randomBytes(6145), /it is too long for one of AWS KMS/],
       ['', /the input is empty/],
@@ -433,7 +433,7 @@ describe('a message that was changed', () => {
     assert.equal(proxy.count(), 0);
   });
 
-  test('a paste that a terminal cut is named', async () => {
+  test('a paste that a terminal cut off is reported', async () => {
     const { ciphertext } = await encrypted(randomBytes(3600));
     const base64 = ciphertext.toString('base64');
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {

@@ -21,7 +21,7 @@ import { pythonProgram } from '../support/python.ts';
 
 const secret = 'this is a secret';
 const localKeyFile = join(temporaryFolder(), 'local.key');
-// KMS refuses each connection: what works here works without it.
+// KMS refuses every connection: what works here works without it.
 const sources = testKeySources({ localKeyFile });
 const key = { kind: 'local', file: undefined } as const;
 
@@ -36,7 +36,7 @@ async function encrypted(plaintext: Uint8Array | string, user = 'alice'): Promis
   return collect(ciphertext);
 }
 
-/** @returns what came out, before an error too */
+/** @returns what came out, even before an error */
 async function decrypted(input: Uint8Array | string, user = 'alice'): Promise<Outcome> {
   try {
     const { plaintext } = await decrypt(
@@ -55,7 +55,7 @@ async function plaintextOf(input: Uint8Array | string, user = 'alice'): Promise<
   return output;
 }
 
-/** A message that must not open: status 3, and nothing of it comes out. */
+/** A message that must not open: status 3, and none of it comes out. */
 async function refusalOf(input: Uint8Array | string, why: string): Promise<KmsPocError> {
   const { output, error } = await decrypted(input);
   assert.ok(error instanceof KmsPocError, `${why}: ${String(error)}`);
@@ -122,9 +122,9 @@ describe("the article's pair, without an AWS account", () => {
     assert.equal(stdout.toString(), secret);
   });
 
-  test('bytes are exact through both commands, 3 MiB of them too', async () => {
+  test('bytes are exact through both commands, even 3 MiB of them', async () => {
     const home = temporaryFolder();
-    await runFor('kms-encrypt', 'alice', 'x', { home }); // makes the key
+    await runFor('kms-encrypt', 'alice', 'x', { home }); // creates the key
     for (const plaintext of [
       Buffer.alloc(0),
       Buffer.from('\0\r\n👩‍👩‍👧‍👦\n\n'),
@@ -140,7 +140,7 @@ describe("the article's pair, without an AWS account", () => {
   });
 });
 
-test('any bytes, for any user that may be named', async () => {
+test('any bytes, for any allowed user', async () => {
   const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 10_000 }), user, async (bytes, to) => {
@@ -189,14 +189,14 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('and so is what was added to it', async () => {
+  test('and so is anything added to it', async () => {
     const ciphertext = await encrypted('!');
     const { error } = await decrypted(Buffer.concat([ciphertext, Buffer.from('a')]));
     assert.ok(error instanceof KmsPocError);
     assert.equal(error.status, 3);
   });
 
-  test('a command that meets one puts nothing out', async () => {
+  test('a command that gets one puts nothing out', async () => {
     const home = temporaryFolder();
     const { stdout } = await runFor('kms-encrypt', 'alice', secret, { home });
     const bytes = Buffer.from(stdout.toString(), 'base64');
@@ -216,10 +216,10 @@ describe('a message that was changed', () => {
     }
   });
 
-  test('a paste that a terminal cut is named', async () => {
+  test('a paste that a terminal cut off is reported', async () => {
     const home = temporaryFolder();
     const { stdout } = await runFor('kms-encrypt', 'alice', randomBytes(4000), { home });
-    // Where Linux cuts, and where macOS does: base64 alone can't tell that one.
+    // Where Linux cuts lines off, and where macOS does, which can't be told from base64 alone.
     for (const [characters, said] of [
       [4095, /it has 4095 characters, which is where a terminal cuts/],
       [1024, /The ciphertext is truncated/],
@@ -266,7 +266,7 @@ describe('the wrong key', () => {
     assert.match(opened.stderr, new RegExp(one.fingerprint));
   });
 
-  test('a KMS key for a message of a local one', async () => {
+  test('a KMS key for a message under a local one', async () => {
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
       stdin: await encrypted(secret),
     });
@@ -285,7 +285,7 @@ describe('without AWS', () => {
   });
   after(() => proxy.stop());
 
-  test('no call is made, though all is set up for one; for the wrong user neither', async () => {
+  test('no call is made, though everything is set up for one, not even for the wrong user', async () => {
     const home = temporaryFolder();
     const env = {
       AWS_ENDPOINT_URL: proxy.endpoint,
@@ -308,7 +308,7 @@ describe('without AWS', () => {
   });
 
   test('the AWS SDK for KMS is not even loaded', async () => {
-    // A copy of the built commands without each file that holds a part of the client.
+    // A copy of the built commands without the files that contain any part of the client.
     const folder = temporaryFolder();
     cpSync(join(import.meta.dirname, '..', '..', 'dist'), folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
@@ -330,7 +330,7 @@ describe('without AWS', () => {
     assert.equal(message.status, 0, message.stderr);
     const opened = await runCopy('kms-decrypt', 'local', message.stdout);
     assert.deepEqual([opened.status, opened.stdout.toString()], [0, secret]);
-    // With KMS it can't work: what was taken away is the client.
+    // It can't work with KMS, which shows that the client was really removed.
     assert.equal((await runCopy('kms-encrypt', 'alias/theKey', secret)).status, 1);
   });
 });

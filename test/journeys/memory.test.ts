@@ -1,4 +1,4 @@
-/** The memory of whole commands: what passes through must not stay, whatever the way. */
+/** The memory of whole commands: what passes through must not stay, whichever way it takes. */
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const mostMebibytes = 150;
 test('files of any size, in bytes and base64, both ways', { timeout: 180_000 }, async () => {
   const cwd = temporaryFolder();
   const home = temporaryFolder();
-  // With holes in place of zeros: it takes no room on the disk.
+  // With holes instead of zeros, so that it takes no room on the disk.
   const plain = openSync(join(cwd, 'plain'), 'w');
   ftruncateSync(plain, length);
   closeSync(plain);

@@ -38,7 +38,7 @@ let proxy: FaultProxy;
 let oldKey: TestKey;
 let newKey: TestKey;
 let otherRegionKey: TestKey;
-/** Through the proxy, with the pairs of the two users and with credentials of one's own. */
+/** Through the proxy, with the pairs of the two users and with the caller's own credentials. */
 let env: Environment;
 let home: string;
 before(async () => {
@@ -95,7 +95,7 @@ const reencrypt = (
 ): Promise<Finished> =>
   run('kms-reencrypt', ['-q', '-u', 'alice', ...args], { ...inHome(more), stdin });
 
-/** What the message is to alice, under one key and no other. */
+/** What alice gets from the message, with one key and no other. */
 async function opened(
   ciphertext: string | Uint8Array,
   keyId: string,
@@ -116,8 +116,8 @@ const assertQuiet = ({ status, stderr }: Finished): void => {
   assert.deepEqual([status, notices], [0, []]);
 };
 
-describe('a KMS blob to a key of the same Region', () => {
-  test('is moved within KMS, with credentials of one’s own', async () => {
+describe('a KMS blob to a key in the same Region', () => {
+  test('is moved within KMS, with the caller’s own credentials', async () => {
     const done = await reencrypt(['--to-key', 'alias/new'], await encrypted(secret));
     assertQuiet(done);
     assert.equal(done.stderr.match(/which is not AWS KMS/g)?.length, 1);
@@ -133,10 +133,10 @@ describe('a KMS blob to a key of the same Region', () => {
       ...inHome(),
       stdin: done.stdout,
     });
-    assert.equal(byOldKey.status, 4); // moto's AccessDenied in the place of IncorrectKey
+    assert.equal(byOldKey.status, 4); // moto's AccessDenied instead of IncorrectKey
   });
 
-  test('goes to KEY_ID when nothing else is said, from a key that --key names', async () => {
+  test('goes to KEY_ID by default, from a key that --key names', async () => {
     const message = await encrypted(secret);
     const done = await reencrypt(['--key', 'alias/old', '--json'], message, {
       KEY_ID: newKey.keyArn,
@@ -157,7 +157,7 @@ describe('a KMS blob to a key of the same Region', () => {
     assert.equal(await opened(done.stdout, oldKey.keyArn), secret);
   });
 
-  test('is found under an old key, in order, the new one last: a second run does no harm', async () => {
+  test('is found under an old key, in order, with the new one last: a second run does no harm', async () => {
     const keys = { KEY_ID: newKey.keyArn, DECRYPT_KEYS: 'alias/old' };
     const first = await reencrypt([], await encrypted(secret), keys);
     assertQuiet(first);
@@ -168,7 +168,7 @@ describe('a KMS blob to a key of the same Region', () => {
     assert.equal(await opened(again.stdout, newKey.keyArn), secret);
   });
 
-  test('is opened by the alias’s key of yesterday, which the alias names no more', async () => {
+  test('is opened by the alias’s previous key, which the alias no longer names', async () => {
     const [first, second] = await Promise.all([
       moto.createKey({ alias: 'moved' }),
       moto.createKey(),
@@ -234,7 +234,7 @@ describe('a KMS blob to a key of the same Region', () => {
   });
 });
 
-describe('all else is decrypted and encrypted again', () => {
+describe('anything else is decrypted and re-encrypted', () => {
   const viaThisMachine = (from: string[], to: string[]): string[] => [
     ...from.map((operation) => `DECRYPTOR ${operation}`),
     ...to.map((operation) => `ENCRYPTOR ${operation}`),
@@ -282,7 +282,7 @@ describe('all else is decrypted and encrypted again', () => {
     assert.ok(back.stdout.equals(large));
   });
 
-  test('the right user’s alone, before any call and without a new local key', async () => {
+  test('only for the right user, before any call and without a new local key', async () => {
     const message = await encrypted(secret, ['-k', 'local']);
     const file = join(temporaryFolder(), 'new.key');
     const failure = await failureOf(
@@ -349,7 +349,7 @@ describe('in place', () => {
     onlyFile(file);
   });
 
-  test('what can’t be proved to open leaves the file as it was', async () => {
+  test('a ciphertext that can’t be proved to open leaves the file as it was', async () => {
     const { publicFile } = makeRsaPair(temporaryFolder(), 'offline');
     const denied = awsError('AccessDeniedException');
     for (const [operation, args, fault, code] of [
@@ -405,7 +405,7 @@ describe('in place', () => {
 });
 
 describe('the command line', () => {
-  test('a key to move to is needed, and no message is read without', async () => {
+  test('a key to move to is needed, and no message is read without one', async () => {
     const failure = await failureOf('kms-reencrypt', ['-u', 'alice', '-k', 'alias/old'], {
       ...inHome({ KEY_ID: undefined }),
       stdin: 'x',
@@ -438,7 +438,7 @@ describe('the command line', () => {
     }
   });
 
-  test('--region against the new key’s ARN contradicts', async () => {
+  test('--region contradicts the new key’s ARN', async () => {
     const failure = await failureOf(
       'kms-reencrypt',
       ['-u', 'alice', '-k', 'local', '--region', 'eu-west-1', '--to-key', newKey.keyArn],
@@ -467,12 +467,12 @@ describe('the command line', () => {
     assert.equal(await opened(readFileSync(file), `rsa:${pair.privateFile}`), secret);
   });
 
-  test('what is no ciphertext is said to be none', async () => {
+  test('what is not a ciphertext is reported as such', async () => {
     for (const [stdin, says] of [
       ['', /input is empty/],
       ['hello!', /unexpected ! after 5 characters of base64/],
       [randomBytes(7000), /too long for one of AWS KMS/],
-      // One of four cuts there leaves sound base64, for KMS to refuse.
+      // One in four cuts there leaves valid base64, for KMS to refuse.
       [
         `${(await encrypted('x'.repeat(3500))).toString().slice(0, 4094)}B`,
         /where a terminal cuts/,
@@ -539,7 +539,7 @@ describe('a batch', () => {
     { id: 3, user: 'alice', message: 'three' },
   ];
 
-  test('of messages is moved by one data key a user, the rest of each line kept', async () => {
+  test('of messages is moved with one data key per user, and the rest of each line is kept', async () => {
     const lines = await batchOf(plain, oldKey.keyArn);
     const done = await run('kms-reencrypt', ['--batch', '-q', '--to-key', newKey.keyArn], {
       ...inHome(),
@@ -575,7 +575,7 @@ describe('a batch', () => {
     ]);
   });
 
-  test('keeps the ciphertext of a line that fails, and mends it in a second run', async () => {
+  test('keeps the ciphertext of a line that fails, and fixes it in a second run', async () => {
     const lines = [
       ...(await batchOf(plain, oldKey.keyArn)),
       ...(await batchOf([{ user: 'alice', message: 'of a local key', error: 'mine' }], 'local')),
@@ -605,7 +605,7 @@ describe('a batch', () => {
     assert.deepEqual(opened, [...plain, { user: 'alice', message: 'of a local key' }]);
   });
 
-  test('with a line that is no object ends, and leaves the file', async () => {
+  test('with a line that is not an object ends, and leaves the file', async () => {
     const file = join(temporaryFolder(), 'all.jsonl');
     const content = `${jsonLines(await batchOf(plain, 'local'))}not JSON\n`;
     writeFileSync(file, content);
@@ -640,7 +640,7 @@ test(`killed at any moment, ${2 * kills} times, a file and a batch in place lose
   const [file, batch] = [join(folder, 'file'), join(folder, 'batch')];
   const plaintext = randomBytes(2 ** 21);
   const lines = Array.from({ length: 2000 }, (_, id) => ({ id, user: 'alice', message: secret }));
-  // Two local keys, and each run moves from the one to the other.
+  // Two local keys, and each run moves from one to the other.
   const keys = [`local:${join(folder, 'a.key')}`, `local:${join(folder, 'b.key')}`];
   const both = { home, cwd: folder, env: { KEY_ID: keys[0], DECRYPT_KEYS: keys[1] } };
   const make = async (args: string[], stdin: string | Uint8Array): Promise<void> => {

@@ -1,6 +1,6 @@
 /**
- * A message and a secret key are seen where they belong, and nowhere else: not in what is said, with
- * DEBUG either, not in requests but for the message's own, and not in a file that is left behind.
+ * A message and a secret key are seen where they belong, and nowhere else: not in what is printed,
+ * even with DEBUG, not in requests except the message's own, and not in a file that is left behind.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -74,7 +74,7 @@ function assertNothingLeftBehind(): void {
   assert.deepEqual(readdirSync(tmp), []);
 }
 
-test('in what is said and written, whether all goes well or not', async () => {
+test('in what is printed and written, whether or not all goes well', async () => {
   const line = JSON.stringify({ user: 'alice', message: plaintext });
   const ciphertexts: Buffer[] = [];
   for (const [args, stdin] of [
@@ -92,7 +92,7 @@ test('in what is said and written, whether all goes well or not', async () => {
   const localArgs = [...alice, '-k', 'local'];
   assert.equal((await runFor('kms-decrypt', localArgs, local)).stdout.toString(), plaintext);
 
-  // What fails, and with it the secret in the wrong place.
+  // Runs that fail, with the secret in the wrong place.
   for (const [command, args, stdin] of [
     ['kms-encrypt', [...alice, '-o', 'none/out'], plaintext],
     ['kms-encrypt', [...alice, '-k', 'alias/none'], plaintext],
@@ -122,7 +122,7 @@ test('in what is said and written, whether all goes well or not', async () => {
     assert.notEqual((await runFor('kms-decrypt', alice, blob)).status, 0);
     proxy.reset();
   }
-  // AWS quotes the request that it refuses, and with it what is in its headers.
+  // AWS quotes the request that it rejects, including its headers.
   const quoted = `x-amz-security-token:${secretKeys[0] ?? ''}`;
   proxy.fault(awsError('SignatureDoesNotMatch', 403, quoted), { times: 5 });
   assert.equal((await runFor('kms-decrypt', alice, blob)).status, 4);
@@ -152,7 +152,7 @@ test('in a request other than its own', async () => {
     assert.equal(Plaintext !== undefined, operation === 'Encrypt');
   }
   proxy.reset();
-  // As an Encryption SDK message not even the message goes to KMS.
+  // If it is an Encryption SDK message, not even the message goes to KMS.
   await runFor('kms-encrypt', alice, plaintext.repeat(1000));
   assertNoSecret(JSON.stringify(proxy.requests), 'a request');
   assertNothingLeftBehind();

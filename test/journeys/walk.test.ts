@@ -1,4 +1,4 @@
-/** The article's walk, as a person sees it: the real commands on a real terminal. */
+/** The article's walk-through, as a person sees it: the real commands on a real terminal. */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type PseudoTerminal, startOnTerminal } from '../support/pseudo-terminal
 const enter = '\r';
 const down = '\x1b[B';
 
-/** All that a terminal showed, without colours and cursor movements. */
+/** Everything that a terminal showed, without colours and cursor movements. */
 const plain = (output: string): string =>
   output.replace(/\x1b\[[?0-9;]*[A-Za-z]/g, '').replaceAll('\r', '');
 
@@ -31,7 +31,7 @@ describe('the walk without an account', () => {
     return ciphertext;
   };
 
-  test('alice encrypts and gets it back; bob gets the reason why he does not', async () => {
+  test('alice encrypts and gets it back; bob is told why he does not', async () => {
     const ciphertext = await encryptForAlice('this is a secret 😀');
 
     const alice = startOnTerminal('kms-decrypt', [], { home });
@@ -55,7 +55,7 @@ describe('the walk without an account', () => {
     assert.doesNotMatch(seen, /this is a secret|Your decrypted message/);
   });
 
-  test('says that it made a key, once, and how to use AWS KMS', async () => {
+  test('says once that it created a key, and how to use AWS KMS', async () => {
     const ownHome = temporaryFolder();
     const first = startOnTerminal('kms-encrypt', ['-u', 'bob'], { home: ownHome, columns: 200 });
     await first.waitFor('message to encrypt: ');
@@ -78,7 +78,7 @@ describe('the walk without an account', () => {
     assert.equal(readFileSync(file, 'utf8'), key);
   });
 
-  test('a cancelled walk leaves no key behind, and the terminal as it was', async () => {
+  test('a cancelled walk leaves no key behind, and restores the terminal', async () => {
     for (const [keys, where] of [
       ['\x03', 'Who are you?'],
       ['\x1b', 'Who are you?'],
@@ -158,7 +158,7 @@ describe('where output goes', () => {
     assert.equal(stdout.toString(), 'hello');
   });
 
-  test('a message cannot drive the terminal of who reads it; bytes are not printed there', async () => {
+  test("a message cannot control its reader's terminal; bytes are not printed there", async () => {
     const cwd = temporaryFolder();
     const store = async (message: Uint8Array, name: string): Promise<void> => {
       const { stdout } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
@@ -199,7 +199,7 @@ describe('where output goes', () => {
     assert.match(plain(bytes.output()), /not text \(3 bytes\)\.\nhint: .*--out/);
   });
 
-  test('with --hide nothing of the message is seen', async () => {
+  test('with --hide nothing of the message is shown', async () => {
     const terminal = startOnTerminal('kms-encrypt', ['-u', 'alice', '-k', 'local', '--hide'], {
       home,
     });
@@ -218,7 +218,7 @@ describe('where output goes', () => {
     assert.match(plain(terminal.output()), /Raw bytes are never written to a terminal/);
   });
 
-  test('the terminal as a file of any name is a terminal', async () => {
+  test('the terminal is a terminal under any file name', async () => {
     for (const name of ['/dev/tty', '/dev/stdout']) {
       const onTerminal = (command: string, more: string[]): PseudoTerminal =>
         startOnTerminal(command, ['-u', 'alice', '-k', 'local', '-o', name, ...more], {

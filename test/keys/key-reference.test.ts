@@ -26,7 +26,7 @@ function refusal(text: string, parse: (text: string, source: string) => unknown)
   return assert.fail(`${text} was to be refused`);
 }
 
-describe('keys of AWS KMS', () => {
+describe('AWS KMS keys', () => {
   const inFrankfurt = 'arn:aws:kms:eu-central-1:123456789012';
   const keys: [string, string | undefined][] = [
     ['alias/theKey', undefined],
@@ -47,7 +47,7 @@ describe('keys of AWS KMS', () => {
   }
 });
 
-test('local keys, with the path as it was given', () => {
+test('local keys, with the path as given', () => {
   const local = (file: string | undefined): KeyReference => ({ kind: 'local', file });
   assert.deepEqual(parseKeyReference('local', '--key'), local(undefined));
   for (const file of ['a', './a b', '/x/y.key', 'C:\\x', 'local:', 'alias/a', '~/k', 'ä']) {
@@ -55,7 +55,7 @@ test('local keys, with the path as it was given', () => {
   }
 });
 
-describe('what names no key', () => {
+describe('what does not name a key', () => {
   for (const text of [
     '',
     ' ',
@@ -91,7 +91,7 @@ describe('what names no key', () => {
     assert.equal(refusal('rsa:', parseKeyReference).message, '--key has no file after rsa:.');
   });
 
-  test('of any text nothing is repeated: it may be a secret in the wrong place', () => {
+  test('no text is repeated: it may be a secret in the wrong place', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 4 }), (text) => {
         const secret = `${text}-Sentinel`;
@@ -101,14 +101,14 @@ describe('what names no key', () => {
     );
   });
 
-  test('but a short word is, which is a kind of key that is not known', () => {
+  test('except a short word, as an unknown kind of key', () => {
     const { message } = refusal('gcp:key', parseKeyReference);
     assert.match(message, /^\S+ "gcp:key" is not a known kind of key\.$/);
   });
 });
 
 describe('lists of keys', () => {
-  test('in their order; empty entries and spaces do not count', () => {
+  test('in order; empty entries and spaces do not count', () => {
     const parsed = parseKeyReferences(` alias/a ,, local:x y ,${uuid},`, 'DECRYPT_KEYS');
     assert.deepEqual(parsed, [
       { kind: 'aws', keyId: 'alias/a', arnRegion: undefined },

@@ -38,7 +38,7 @@ async function errorOf(pending: Promise<unknown>): Promise<KmsPocError> {
   return error;
 }
 
-/** A path where no file can be read, by root neither. */
+/** A path where no file can be read, not even by root. */
 function loopIn(folder: string): string {
   const loop = join(folder, 'loop');
   symlinkSync(loop, loop);
@@ -46,7 +46,7 @@ function loopIn(folder: string): string {
 }
 
 describe('a new key', () => {
-  test('is 32 random bytes in a file of its owner, in a folder of its owner', async () => {
+  test('is 32 random bytes in a file and a folder that only the owner can read', async () => {
     const umask = process.umask(0);
     try {
       const file = newFile();
@@ -62,7 +62,7 @@ describe('a new key', () => {
     }
   });
 
-  test('is read as it was made; the fingerprint says nothing of the key', async () => {
+  test('is read as it was created; the fingerprint reveals nothing about the key', async () => {
     const file = newFile();
     const made = await makeLocalKey(file);
     const { stat, ...again } = await read(file);
@@ -80,7 +80,7 @@ describe('a new key', () => {
     assert.equal(lines.filter((line) => line !== '' && !line.startsWith('#')).length, 1);
   });
 
-  test('never takes the place of one that is there', async () => {
+  test('never replaces an existing one', async () => {
     const file = newFile();
     const first = await makeLocalKey(file);
     const content = readFileSync(file);
@@ -90,7 +90,7 @@ describe('a new key', () => {
     assert.deepEqual(readFileSync(file), content);
   });
 
-  test('when many are made at once, all are the first one', async () => {
+  test('when many are created at once, all are the first one', async () => {
     const file = newFile();
     const keys = await Promise.all(Array.from({ length: 8 }, () => makeLocalKey(file)));
     const kept = await read(file);
@@ -98,7 +98,7 @@ describe('a new key', () => {
     assert.deepEqual(readdirSync(dirname(file)), ['local.key']);
   });
 
-  test('where none can be made', async () => {
+  test('where none can be created', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     const error = await errorOf(makeLocalKey(join(folder, 'file', 'local.key')));
@@ -107,7 +107,7 @@ describe('a new key', () => {
     assert.match(behindLoop.message, /^Can't (?:create|read) the local key file .*\(\w+\)\.$/);
   });
 
-  test('a symlink that points nowhere is left as it is', async () => {
+  test('a dangling symlink is left as it is', async () => {
     const folder = temporaryFolder();
     const link = join(folder, 'local.key');
     symlinkSync(join(folder, 'gone'), link);
@@ -117,7 +117,7 @@ describe('a new key', () => {
 });
 
 describe('a key file', () => {
-  test('that is not there is no error', async () => {
+  test('that does not exist is not an error', async () => {
     assert.equal(await readLocalKey(newFile()), undefined);
   });
 
@@ -167,7 +167,7 @@ describe('a key file', () => {
 describe('the commands', () => {
   const defaultFile = (home: string): string => join(home, 'data', 'kms-poc', 'local.key');
 
-  test('make a key on first use, and say so even with --quiet', async () => {
+  test('create a key on first use, and say so even with --quiet', async () => {
     for (const args of [[], ['--quiet']]) {
       const home = temporaryFolder();
       const file = defaultFile(home);
@@ -186,7 +186,7 @@ describe('the commands', () => {
     }
   });
 
-  test('make it below the home folder where XDG_DATA_HOME is no absolute path', async () => {
+  test('create it below the home folder if XDG_DATA_HOME is not an absolute path', async () => {
     for (const folder of ['', 'data', undefined]) {
       const home = temporaryFolder();
       const cwd = temporaryFolder();
@@ -205,7 +205,7 @@ describe('the commands', () => {
     }
   });
 
-  test('make it where local:FILE says', async () => {
+  test('create it where local:FILE says', async () => {
     const cwd = temporaryFolder();
     const { status, stderr } = await run('kms-encrypt', ['-u', 'bob', '-k', 'local:a/b.key'], {
       stdin: 'x',
@@ -235,7 +235,7 @@ describe('the commands', () => {
     );
   });
 
-  test('without a terminal make none unless it is named', async () => {
+  test('create none without a terminal unless it is named', async () => {
     for (const command of ['kms-encrypt', 'kms-decrypt'] as const) {
       const home = temporaryFolder();
       const failure = await failureOf(command, ['-u', 'alice'], { stdin: 'x', home });
@@ -244,7 +244,7 @@ describe('the commands', () => {
     }
   });
 
-  test('make none when there is nothing to encrypt, or nowhere to write it', async () => {
+  test('create none if there is nothing to encrypt, or nowhere to write it', async () => {
     for (const args of [
       ['--in', 'none'],
       ['--out', 'none/x'],
@@ -258,7 +258,7 @@ describe('the commands', () => {
     }
   });
 
-  test('kms-decrypt makes none, and says which it misses', async () => {
+  test('kms-decrypt creates none, and says which one is missing', async () => {
     const { stdout: message } = await run('kms-encrypt', ['-u', 'alice', '-k', 'local'], {
       stdin: 'x',
     });

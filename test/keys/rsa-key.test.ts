@@ -18,7 +18,7 @@ const passphrase = 'correct horse 😀 battery';
 let folder: string;
 let pair: RsaPair;
 let wrongPair: RsaPair;
-/** The pair's private half, with the passphrase. */
+/** The private key of the pair, with the passphrase. */
 let protectedFile: string;
 /** A message that the pair opens, in base64. */
 let ciphertext: Buffer;
@@ -69,7 +69,7 @@ describe('forms of a key file', () => {
     }
   });
 
-  test('the bytes of the passphrase are zeroed, whether it fits or not', async () => {
+  test('the bytes of the passphrase are zeroed, whether it is right or wrong', async () => {
     for (const text of [passphrase, 'another']) {
       const given = Buffer.from(text);
       const reading = readRsaKey(rsa(protectedFile), () => Promise.resolve(given));
@@ -136,7 +136,7 @@ describe('forms of a key file', () => {
     });
   }
 
-  test('a file that is not there is KeyNotFound; a folder is KeyUnusable', async () => {
+  test('a missing file is KeyNotFound; a folder is KeyUnusable', async () => {
     const key = (path: string): string[] => ['-u', 'alice', '-k', `rsa:${path}`];
     const missing = await failureOf('kms-encrypt', key(join(folder, 'none.pem')), {
       stdin: secret,
@@ -154,7 +154,7 @@ describe('which key opens a message', () => {
   ): Promise<{ status: number | null; code: string; message: string }> =>
     failureOf('kms-decrypt', ['-u', 'alice', '-k', `rsa:${file}`], { stdin: ciphertext });
 
-  test('the private half does, and others hear of a file that they could read', async () => {
+  test('the private key does, with a notice if others can read its file', async () => {
     const args = ['-u', 'alice', '-k', `rsa:${pair.privateFile}`];
     const private_ = await run('kms-decrypt', args, { stdin: ciphertext });
     assert.deepEqual(
@@ -173,13 +173,13 @@ describe('which key opens a message', () => {
     assert.deepEqual([seen.status, quiet.status, quiet.stderr], [0, 0, '']);
   });
 
-  test('the public half does not, and the error says what does', async () => {
+  test('the public key does not, and the error says what does', async () => {
     const failure = await decryptWith(pair.publicFile);
     assert.deepEqual([failure.status, failure.code], [4, 'KeyUnusable']);
     assert.match(failure.message, /is a public key; decrypting needs the private key/);
   });
 
-  test('the public half among the keys does not hide which key would open it', async () => {
+  test('a public key among the keys does not hide which key would open it', async () => {
     const folderOfKeys = temporaryFolder();
     const both = await run('kms-encrypt', ['-q', '-u', 'alice', '-k', 'local:one.key'], {
       stdin: secret,
@@ -198,7 +198,7 @@ describe('which key opens a message', () => {
     assert.match(failure.hint ?? '', /DECRYPT_KEYS/);
   });
 
-  test('another key does not, private or public, and both are named', async () => {
+  test('a different key does not, private or public, and both are named', async () => {
     for (const file of [wrongPair.privateFile, wrongPair.publicFile]) {
       const failure = await decryptWith(file);
       assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
@@ -207,7 +207,7 @@ describe('which key opens a message', () => {
     }
   });
 
-  test('a private key in the place of a public one encrypts by its public half', async () => {
+  test('a private key in place of a public one encrypts with its public key', async () => {
     const args = ['-u', 'alice', '-k', `rsa:${pair.privateFile}`];
     const encrypted = await run('kms-encrypt', args, { stdin: secret });
     const decrypted = await run('kms-decrypt', args, { stdin: encrypted.stdout });
@@ -238,7 +238,7 @@ describe('the passphrase', () => {
     });
   }
 
-  test('from a file: wrong, empty, or not there', async () => {
+  test('from a file: wrong, empty, or missing', async () => {
     for (const [file, status, code] of [
       [passphraseFile('not the passphrase'), 4, 'KeyUnusable'],
       [passphraseFile(''), 4, 'KeyUnusable'],
@@ -266,7 +266,7 @@ describe('the passphrase', () => {
     return ['-i', file];
   };
 
-  test('typed on a terminal it is not shown', async () => {
+  test('typed on a terminal, it is not shown', async () => {
     const terminal = onTerminal(inFile());
     await terminal.waitFor(`Passphrase for ${protectedFile}: `);
     terminal.write(`${passphrase}\r`);
@@ -275,7 +275,7 @@ describe('the passphrase', () => {
     assert.doesNotMatch(terminal.output(), /correct|battery/);
   });
 
-  test('the name of its file, which a .env may have set, can not drive the terminal', async () => {
+  test('the name of its file, which a .env may have set, cannot control the terminal', async () => {
     const cwd = temporaryFolder();
     const name = '\x1b]0;owned\x07.pem';
     writePrivate(join(cwd, name), readFileSync(protectedFile));
@@ -287,7 +287,7 @@ describe('the passphrase', () => {
     assert.doesNotMatch(terminal.output(), /\x1b\]|\x07/);
   });
 
-  test('it is asked for behind a message that was pasted at the prompt', async () => {
+  test('it is asked for after a message that was pasted at the prompt', async () => {
     const terminal = onTerminal([]);
     await terminal.waitFor('Hello alice, please enter your message to decrypt: ');
     terminal.write(`\x1b[200~${ciphertext.toString().trim()}\x1b[201~\r`);
@@ -306,7 +306,7 @@ describe('the passphrase', () => {
     assert.doesNotMatch(terminal.output(), /not the passphrase/);
   });
 
-  test('Ctrl-C in its place ends the run, with other keys left to try', async () => {
+  test('Ctrl-C instead ends the run, even with other keys left to try', async () => {
     const terminal = startOnTerminal('kms-decrypt', [...args(), ...inFile()], {
       columns: 200,
       env: { DECRYPT_KEYS: `rsa:${pair.privateFile}` },
@@ -317,7 +317,7 @@ describe('the passphrase', () => {
     assert.doesNotMatch(await terminal.screen(), /this is a secret/);
   });
 
-  test('it is not asked for where another key opens the message first', async () => {
+  test('it is not asked for if another key opens the message first', async () => {
     const { status, stdout, stderr } = await run('kms-decrypt', ['-u', 'alice'], {
       stdin: ciphertext,
       env: { KEY_ID: `rsa:${pair.privateFile}`, DECRYPT_KEYS: `rsa:${protectedFile}` },

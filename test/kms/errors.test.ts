@@ -1,7 +1,7 @@
 /**
- * Each way in which a call of AWS KMS can fail: by moto's own answer where it can give it, else by
- * a proxy in front of it. Most are made in this process, where the real SDK meets a real answer;
- * the last part shows by a few that the commands say the same.
+ * Every way in which a call to AWS KMS can fail: with moto's own response if it can give it,
+ * otherwise with a proxy in front of it. Most calls are made in this process, where the real SDK
+ * meets a real response; the last part uses a few to show that the commands say the same.
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ import { createPatience } from '../../src/kms/patience.ts';
 
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' };
 const message = Buffer.from('this is a secret');
-// A blob that moto never sees: a proxy answers in its place.
+// A blob that moto never sees: a proxy answers instead.
 const anyBlob = Buffer.from('any').toString('base64');
 
 let moto: Moto;
@@ -82,7 +82,7 @@ const decryptBy = async (endpoint: string): Promise<KmsPocError> =>
 interface Expected {
   code: ErrorCode;
   status: number;
-  /** The message up to the service's name for it; where only one command can get it, one of two. */
+  /** The message up to the service's name for it; one of two, if only one command can get it. */
   encrypting?: string;
   decrypting?: string;
   hint: RegExp;
@@ -228,7 +228,7 @@ const serviceErrors: Record<string, Expected> = {
 describe('errors that KMS names', () => {
   for (const [name, expected] of Object.entries(serviceErrors)) {
     test(name, async () => {
-      // With and without a text of the service: what is said doesn't hang on it.
+      // With and without a text from the service: the message doesn't depend on it.
       for (const text of ['', 'A text of the service, with 123456789012 in it']) {
         proxy.reset();
         proxy.fault(awsError(name, expected.status === 5 ? 500 : 400, text));
@@ -248,7 +248,7 @@ describe('errors that KMS names', () => {
     });
   }
 
-  test('AccessDenied tells what else it may mean, on decryption a changed message too', async () => {
+  test('AccessDenied says what else it may mean, including a changed message when decrypting', async () => {
     proxy.fault(awsError('AccessDeniedException'));
     const [encrypting, decrypting] = await Promise.all([
       encryptBy(proxy.endpoint),
@@ -293,7 +293,7 @@ describe('what moto answers by itself', () => {
     assert.match(error.message, /for bob \(InvalidCiphertextException\)\.$/);
   });
 
-  test('another key, which moto takes for a missing permission', async () => {
+  test('another key, which moto reports as a missing permission', async () => {
     const error = await failsAt(async (kms) => {
       const { ciphertextBase64 } = await kms.encrypt('alias/theKey', 'alice', message);
       return kms.decrypt('alias/another', 'alice', ciphertextBase64);
@@ -302,7 +302,7 @@ describe('what moto answers by itself', () => {
   });
 });
 
-describe('answers that make no sense', () => {
+describe('unexpected responses', () => {
   const strange: [string, Fault, RegExp][] = [
     ['an HTML page with 503', htmlPage(503), /\(HTTP 503\)/],
     ['an HTML page with 403', htmlPage(403), /\(HTTP 403\)/],
@@ -344,7 +344,7 @@ describe('answers that make no sense', () => {
   }
 });
 
-describe('the way to KMS', () => {
+describe('the connection to KMS', () => {
   const wayErrors: [string, () => Promise<KmsPocError>, RegExp, RegExp][] = [
     [
       'refused',
@@ -417,7 +417,7 @@ describe('the way to KMS', () => {
     await secure.stop();
   });
 
-  test('codes that no test machine can bring about', () => {
+  test('codes that no test machine can cause', () => {
     const call: KmsCall = {
       operation: 'decrypt',
       keyId: 'alias/theKey',

@@ -1,4 +1,6 @@
-/** When another Region is tried, and when not: with KMS as it answers, or doesn't, to the real SDK. */
+/**
+ * When another Region is tried, and when not: with KMS as it answers, or doesn't, to the real SDK.
+ */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { KmsPocError } from '../../src/errors.ts';
@@ -48,7 +50,7 @@ const connectTo = (region: string, endpoint: string): Promise<Kms> =>
     patience: createPatience(),
   });
 
-/** KMS in eu-central-1, with eu-west-1 behind it, and a list of what was announced. */
+/** KMS in eu-central-1, with eu-west-1 as its fallback, and a list of what was announced. */
 async function twoRegions(
   firstEndpoint = proxy.endpoint,
   secondEndpoint = proxy.endpoint,
@@ -67,7 +69,7 @@ async function twoRegions(
   return { kms, announced };
 }
 
-/** Every call that there is, each in a set-up of its own. */
+/** Every call that exists, each in its own setup. */
 const calls: Record<string, (kms: Kms) => Promise<unknown>> = {
   encrypt: (kms) => kms.encrypt(key.keyArn, 'alice', message),
   decrypt: async (kms) => kms.decrypt(key.keyArn, 'alice', await blob()),
@@ -97,7 +99,7 @@ const errorOf = async (pending: Promise<unknown>): Promise<KmsPocError> => {
   return error;
 };
 
-describe('each call goes on in the next Region', () => {
+describe('each call continues in the next Region', () => {
   for (const [name, call] of Object.entries(calls)) {
     test(`to ${name}`, async () => {
       for (const endpoint of [refusingEndpoint, unknownHostEndpoint]) {
@@ -158,7 +160,7 @@ describe('the next Region is not tried for', () => {
     'ExpiredTokenException',
     'UnrecognizedClientException',
     'ValidationException',
-    // A quota is the caller's own: what empties it here would empty it there, too.
+    // A quota belongs to the caller: what uses it up here would use it up there, too.
     'ThrottlingException',
     'LimitExceededException',
     'SomethingNewException',
@@ -190,7 +192,7 @@ test('calls that fail together move on together, and later ones start there', as
   assert.equal(proxy.count(undefined, 'eu-west-1'), 5);
 });
 
-test('with no Region left the error tells of each', async () => {
+test('with no Region left, the error names each of them', async () => {
   const { kms } = await twoRegions(refusingEndpoint, unknownHostEndpoint);
   const error = await errorOf(kms.encrypt(key.keyArn, 'alice', message));
   assert.deepEqual([error.code, error.status], ['Unavailable', 5]);

@@ -17,7 +17,7 @@ test('which hosts are AWS KMS itself', () => {
   }
 });
 
-test("which hosts are not, though some are below AWS's domains", () => {
+test("which hosts are not, though some are under AWS's domains", () => {
   for (const host of [
     'localhost',
     '127.0.0.1',
@@ -26,7 +26,7 @@ test("which hosts are not, though some are below AWS's domains", () => {
     'kms.eu-central-1.amazonaws.com.example.com',
     'kms.eu-central-1.example.com',
     'kms.eu-central-1.not-amazonaws.com',
-    // Anybody's: a load balancer, an API gateway, a bucket, an endpoint service.
+    // These can be anyone's: a load balancer, an API gateway, a bucket, an endpoint service.
     'kms-1234.eu-central-1.elb.amazonaws.com',
     'kms.eu-central-1.elb.amazonaws.com',
     'a1b2.execute-api.eu-central-1.amazonaws.com',

@@ -8,7 +8,7 @@ import { collectAll, streamOf } from '../../src/streams/byte-stream.ts';
 import { anyLengths, inPieces } from '../support/bytes.ts';
 import { checkLine } from '../support/failure.ts';
 
-/** Begins as each AWS Encryption SDK message does: with bytes that no text has. */
+/** Begins like every AWS Encryption SDK message: with bytes that text never has. */
 const binary = Buffer.concat([Buffer.from([0x02, 0x04, 0x78]), randomBytes(97)]);
 const base64 = binary.toString('base64');
 
@@ -36,7 +36,7 @@ async function refusal(
 }
 
 describe('decoding', () => {
-  test('gives back what was encoded, however it is cut', async () => {
+  test('gives back what was encoded, however it is split', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), anyLengths, async (bytes, lengths) => {
         const text = Buffer.from(bytes).toString('base64');
@@ -73,7 +73,7 @@ describe('decoding', () => {
     ),
     'as kms-encrypt --json prints it': `${JSON.stringify({ user: 'ä', ciphertext: base64, key: 'k', format: 'kms' })}\n`,
     'as JSON with a byte order mark and space before it': `\ufeff \r\n\t{"ciphertext":"${base64}"}`,
-    'as JSON behind many line breaks': `${'\n'.repeat(100)}{"ciphertext":"${base64}"}`,
+    'as JSON after many line breaks': `${'\n'.repeat(100)}{"ciphertext":"${base64}"}`,
     'as JSON of which the text is wrapped': JSON.stringify({ CiphertextBlob: wrapped(76, '\n') }),
   };
   for (const [name, text] of Object.entries(pasted)) {
@@ -90,22 +90,22 @@ describe('decoding', () => {
       const { cameAsBytes } = await decodeCiphertext(inPieces(binary, lengths));
       assert.equal(cameAsBytes, true);
     }
-    // Bytes that look like a byte order mark or like JSON are no text for that.
+    // Bytes that look like a byte order mark or like JSON don't make it text.
     for (const start of ['efbbbf0204', '7b0002', '2277ff00', '0a02ff']) {
       const bytes = Buffer.concat([Buffer.from(start, 'hex'), binary]);
       assert.ok((await decode(bytes)).equals(bytes));
     }
   });
 
-  test('nothing, and nothing but what is pasted along, is nothing', async () => {
+  test('nothing, even with pasted spaces and quotes, is nothing', async () => {
     for (const text of ['', ' ', '\n\r\n\t', '""', '\ufeff', `{"ciphertext":""}`]) {
       assert.equal((await decode(text)).length, 0, JSON.stringify(text));
     }
   });
 });
 
-describe('what is no ciphertext', () => {
-  test('a batch is named, and what reads it', async () => {
+describe('what is not a ciphertext', () => {
+  test('a batch is recognized, and the error says what reads it', async () => {
     const batch = Buffer.from(`{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}\n`);
     await assert.rejects(decodeCiphertext(streamOf(batch)), {
       message: 'This is a batch, with one message per line.',
@@ -113,7 +113,7 @@ describe('what is no ciphertext', () => {
     });
   });
 
-  test('UTF-16, as PowerShell writes it, is named', async () => {
+  test('UTF-16, as PowerShell writes it, is recognized', async () => {
     for (const bytes of [
       Buffer.from(`\ufeff${base64}`, 'utf16le'),
       Buffer.from(`\ufeff${base64}`, 'utf16le').swap16(),
@@ -152,7 +152,7 @@ describe('what is no ciphertext', () => {
       'This is not an encrypted message: there is more base64 after the closing =.',
     ],
     [
-      'letters behind the padding',
+      'letters after the padding',
       'QUJDRA==QUJD',
       'This is not an encrypted message: there is more base64 after the closing =.',
     ],
@@ -211,7 +211,7 @@ describe('what is no ciphertext', () => {
     const text = randomBytes(30).toString('base64');
     for (let length = 1; length < text.length; length++) {
       const cut = text.slice(0, length);
-      // By base64 alone only some cuts can be told; the rest is for the cryptography to find.
+      // From base64 alone, only some cuts can be told; the rest are for the cryptography to find.
       const isWhole =
         Buffer.from(cut, 'base64').toString('base64').replace(/=+$/, '') === cut.replace(/=+$/, '');
       if (isWhole && length % 4 !== 1) {
@@ -226,7 +226,7 @@ describe('what is no ciphertext', () => {
     }
   });
 
-  test('of any text it decodes only what base64 can hold, however it is cut', async () => {
+  test('it only decodes what can be base64, however it is split', async () => {
     const anyText = fc.string({ unit: fc.constantFrom(...Array.from('AQgw019+/-_= \n"\'.ä😀{}')) });
     await fc.assert(
       fc.asyncProperty(anyText, anyLengths, async (text, lengths) => {

@@ -7,13 +7,13 @@ import tseslint from 'typescript-eslint';
 
 const projectFolder = join(import.meta.dirname, '..', '..');
 
-// The project's own rules, without those that need types: a probe is in no project.
+// The project's own rules, without those that need types, because a probe is not part of a project.
 const eslint = new ESLint({
   cwd: projectFolder,
   overrideConfig: [{ files: ['**/*.ts'], ...tseslint.configs.disableTypeChecked }],
 });
 
-/** @returns the rules that a file of that name and text breaks */
+/** @returns the rules that a file with that name and text breaks */
 async function brokenRules(filePath: string, text: string): Promise<(string | null)[]> {
   const [result] = await eslint.lintText(text, { filePath: join(projectFolder, filePath) });
   assert.ok(result, 'the linter looked at the probe');

@@ -37,14 +37,14 @@ test('CONTRIBUTING.md draws the layers as they are, in the order of the fence', 
   }
 });
 
-test('nothing stands beside the layers but what the fence lists', () => {
+test('nothing is outside the layers except what the fence lists', () => {
   const files = readdirSync(join(projectFolder, 'src'), { withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ name }) => name);
   assert.deepEqual(files, sharedFiles);
 });
 
-/** Every file of src/, with those that it imports, for their types alone too. */
+/** Every file of src/, with the files that it imports, even if only for their types. */
 function imports(): Map<string, string[]> {
   const source = join(projectFolder, 'src');
   const files = readdirSync(source, { recursive: true, withFileTypes: true })

@@ -35,7 +35,7 @@ const collect = async (results: AsyncIterable<number[]>): Promise<number[]> => {
   return all;
 };
 
-describe('work on many things at once', () => {
+describe('work on many items at once', () => {
   test('gives the results in order, whatever ends first', async () => {
     const work = async (item: number): Promise<number> => {
       for (let turn = 0; turn < (item * 7) % 5; turn++) await turnOfEventLoop();
@@ -48,7 +48,7 @@ describe('work on many things at once', () => {
     );
   });
 
-  test('has no more in work than the limit', async () => {
+  test('works on no more than the limit', async () => {
     const { settle, work } = controlled();
     const results = inOrder(count(10), work, small, limits);
     const first = results.next();
@@ -62,7 +62,7 @@ describe('work on many things at once', () => {
     await results.return(undefined);
   });
 
-  test('gives a result before the next thing comes', async () => {
+  test('gives a result before the next item comes', async () => {
     async function* stuck() {
       yield 1;
       await new Promise(() => undefined);
@@ -71,7 +71,7 @@ describe('work on many things at once', () => {
     assert.deepEqual((await results.next()).value, [1]);
   });
 
-  test('takes no more things than the limits while nobody takes the results', async () => {
+  test('takes no more items than the limits while nobody takes the results', async () => {
     const taken: number[] = [];
     const items = count(1000, (item) => taken.push(item));
     const results = inOrder(items, (item) => Promise.resolve(item), small, limits);
@@ -82,7 +82,7 @@ describe('work on many things at once', () => {
     assert.equal((await collect(results)).length, 999);
   });
 
-  test('holds no more than the size limit, but for one thing that is larger', async () => {
+  test('holds no more than the size limit, except for one larger item', async () => {
     const { settle, work } = controlled();
     const sizes = [60, 50, 500, 1];
     const results = inOrder(count(4), work, (item) => sizes[item] ?? 0, limits);
@@ -95,7 +95,7 @@ describe('work on many things at once', () => {
     assert.equal((await all).length, 4);
   });
 
-  test('ends with the error of a thing once the results before it are out', async () => {
+  test('ends with the error of an item once the results before it are out', async () => {
     const { settle, work } = controlled();
     const results = inOrder(count(10), work, small, limits);
     const first = results.next();

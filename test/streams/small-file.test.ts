@@ -1,4 +1,4 @@
-/** Whatever is named as a key, a passphrase or settings: only a small file is read. */
+/** Whatever is given as a key, a passphrase or settings, only a small file is read. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { run, temporaryFolder } from '../support/command.ts';
 import { failureOf } from '../support/failure.ts';
 import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
 
-test('up to 64 KiB come as they are, one byte more is too large', async () => {
+test('up to 64 KiB come as they are; one byte more is too large', async () => {
   const file = join(temporaryFolder(), 'file');
   for (const length of [0, 1, 2 ** 16]) {
     const content = Buffer.alloc(length, 'a');
@@ -19,7 +19,7 @@ test('up to 64 KiB come as they are, one byte more is too large', async () => {
   await assert.rejects(readSmallFile(file), { code: 'EFBIG' });
 });
 
-test('a device without an end is refused wherever it is named', async () => {
+test('an endless device is refused wherever it is named', async () => {
   const { privateKey } = makeRsaPair(temporaryFolder(), 'pair');
   const locked = join(temporaryFolder(), 'locked.pem');
   const protection = { cipher: 'aes-256-cbc', passphrase: 'x' };

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Stands before the real AWS CLI on PATH: notes each call's arguments in $AWS_CALLS. A call whose
-# arguments contain $AWS_HANG_AT is not made: it makes $AWS_HANG_AT_REACHED and waits for a signal.
-# One that contains $AWS_FAIL_AT fails as AWS would for a caller without the permission.
+# Comes before the real AWS CLI on PATH, and records the arguments of calls in $AWS_CALLS. One whose
+# arguments contain $AWS_HANG_AT is not made: it creates $AWS_HANG_AT_REACHED and waits for
+# a signal. One that contains $AWS_FAIL_AT fails as AWS would without the permission.
 printf '%s\n' "$*" >>"$AWS_CALLS"
 case "$*" in *"${AWS_HANG_AT:-nothing at all}"*)
   : >"$AWS_HANG_AT_REACHED"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In the place of the AWS CLI: a stack that is there and up to date, in no time. For tests of what
+# Stands in for the AWS CLI: a stack that exists and is up to date, in no time. For tests of what
 # deploy.sh does on this machine; what it does with AWS is tested with the real AWS CLI.
 case "$*" in
   *get-caller-identity*) printf '111122223333\tarn:aws:iam::111122223333:user/admin\n' ;;

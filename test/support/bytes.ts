@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 
-/** All bytes of a stream. */
+/** Collects all bytes of a stream. */
 export const collect = async (source: AsyncIterable<Uint8Array>): Promise<Buffer> => {
   const pieces: Uint8Array[] = [];
   for await (const piece of source) pieces.push(piece);
@@ -9,9 +9,9 @@ export const collect = async (source: AsyncIterable<Uint8Array>): Promise<Buffer
 };
 
 /**
- * Bytes as a stream.
+ * Turns bytes into a stream.
  *
- * @param lengths of the pieces, repeated until all bytes are out; one piece if not given
+ * @param lengths of the pieces, repeated until all bytes are out; by default, a single piece
  */
 export async function* inPieces(
   bytes: Uint8Array,
@@ -26,18 +26,22 @@ export async function* inPieces(
   }
 }
 
-/** Lengths for `inPieces`, to cut a stream in any way: byte by byte and with empty pieces too. */
+/**
+ * Lengths for `inPieces`, to cut a stream in any way, including byte by byte and with empty pieces.
+ */
 export const anyLengths: fc.Arbitrary<number[]> = fc
   .array(fc.nat({ max: 40 }), { maxLength: 5 })
   .filter((lengths) => lengths.length === 0 || lengths.some((length) => length > 0));
 
 export interface Outcome {
-  /** What came out, before an error too. */
+  /** What came out, even before an error. */
   output: Buffer;
   error: unknown;
 }
 
-/** Reads a stream to its end or its error, and tells both apart. */
+/**
+ * Reads a stream until its end or its error, and returns what came out and the error separately.
+ */
 export const outcomeOf = async (source: AsyncIterable<Uint8Array>): Promise<Outcome> => {
   const pieces: Uint8Array[] = [];
   try {

@@ -29,7 +29,7 @@ test('a program sees nothing of the environment that the tests run in', async ()
   ]);
 });
 
-test('a program that does not end is ended, with what it said', async () => {
+test('a program that does not end is killed, and what it printed is reported', async () => {
   await assert.rejects(
     run('sh', ['-c', 'echo stuck >&2; exec tail -f /dev/null'], { timeoutMs: 500 }),
     /did not end in 500 ms\. It said: stuck/,

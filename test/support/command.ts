@@ -1,5 +1,5 @@
 /**
- * Runs programs as a user would, with an environment made from nothing: a real `.env`, profile,
+ * Runs programs as a user would, with an environment created from scratch: a real `.env`, profile,
  * credential or local key of whoever runs the tests never gets in.
  */
 import { spawn } from 'node:child_process';
@@ -13,16 +13,16 @@ const commands = ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt', 'kms-doctor'];
 export type Environment = Record<string, string | undefined>;
 
 export interface Surroundings {
-  /** Added to the environment; `undefined` takes a name away. */
+  /** Added to the environment; `undefined` removes a name. */
   env?: Environment | undefined;
-  /** The home folder, with the data and cache folders in it; a new one when not given. */
+  /** The home folder, with the data and cache folders in it; by default a new one. */
   home?: string | undefined;
-  /** The current folder; a new one when not given. */
+  /** The current folder; by default a new one. */
   cwd?: string | undefined;
 }
 
 export interface Finished {
-  /** The exit status, or null when a signal ended the program. */
+  /** The exit status, or null if a signal ended the program. */
   status: number | null;
   signal: NodeJS.Signals | null;
   stdout: Buffer;
@@ -34,21 +34,24 @@ process.on('exit', () => {
   for (const folder of temporaryFolders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** @returns the path of a new empty folder, removed when the test file ends */
+/** @returns the path of a new empty folder, which is removed when the test file ends */
 export function temporaryFolder(): string {
-  // The real path: on macOS the temporary folder is behind a symlink, and programs print the target.
+  // The real path: on macOS the temporary folder is a symlink, and programs print its target.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kms-poc-test-')));
   temporaryFolders.push(folder);
   return folder;
 }
 
-/** What to start for a program's name: one of the built commands, else any program, as it is. */
+/**
+ * Returns what to start for a program's name: one of the built commands, or any other program as it
+ * is.
+ */
 export function commandLine(program: string, args: string[]): { file: string; args: string[] } {
   if (!commands.includes(program)) return { file: program, args };
   return { file: join(distFolder, `${program}.js`), args };
 }
 
-/** The environment and folder that a program runs in. */
+/** Returns the environment and folder that a program runs in. */
 export function surroundings({ env = {}, home = temporaryFolder(), cwd }: Surroundings): {
   env: Record<string, string>;
   cwd: string;
@@ -59,7 +62,7 @@ export function surroundings({ env = {}, home = temporaryFolder(), cwd }: Surrou
     XDG_DATA_HOME: join(home, 'data'),
     XDG_CACHE_HOME: join(home, 'cache'),
     XDG_CONFIG_HOME: join(home, 'config'),
-    // Without this a run with no credentials asks the network for an instance's, for seconds.
+    // Without this, a run without credentials spends seconds asking the network for an instance's.
     AWS_EC2_METADATA_DISABLED: 'true',
     ...env,
   };
@@ -70,10 +73,10 @@ export function surroundings({ env = {}, home = temporaryFolder(), cwd }: Surrou
 /**
  * Runs a program to its end, without a terminal.
  *
- * @param program `kms-encrypt` and the like for the built commands, else a name or path
- * @param options.stdin its whole standard input; nothing to read when not given
- * @param options.timeoutMs how long it may take, 30 s when not given
- * @throws when it can't be started or takes too long
+ * @param program `kms-encrypt` and so on for the built commands, or any other name or path
+ * @param options.stdin its whole standard input; empty by default
+ * @param options.timeoutMs how long it may take, 30 s by default
+ * @throws if it can't be started or takes too long
  */
 export function run(
   program: string,
@@ -90,7 +93,7 @@ export function run(
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  // A program may end without reading all of its input: that is no failure of the test.
+  // A program may end without reading all of its input, and that is not a failure of the test.
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin);
 

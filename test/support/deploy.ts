@@ -1,4 +1,4 @@
-/** Runs deploy.sh, as a user would, with the AWS CLI of the tests or with a stub in its place. */
+/** Runs deploy.sh as a user would, with the AWS CLI of the tests or a stub in its place. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Environment, type Finished, run, temporaryFolder } from './command.ts';
@@ -6,7 +6,9 @@ import { pythonProgram } from './python.ts';
 
 export const deployScript = join(import.meta.dirname, '..', '..', 'deploy.sh');
 
-/** A folder with nothing but a program called `aws` in it, to be put before PATH. */
+/**
+ * Creates a folder with nothing but a program called `aws` in it, to be put at the front of PATH.
+ */
 function folderWithAws(script: string): string {
   const folder = join(temporaryFolder(), 'bin');
   mkdirSync(folder);
@@ -17,7 +19,7 @@ function folderWithAws(script: string): string {
 const onPath = (folder: string): string => `${folder}${delimiter}${process.env.PATH ?? ''}`;
 
 export interface RecordedAws {
-  /** For deploy.sh: the real AWS CLI, each call of which is recorded. */
+  /** For deploy.sh: the real AWS CLI, with each call recorded. */
   env: Record<string, string>;
   /** The arguments of each call so far. */
   calls: () => string[];
@@ -39,7 +41,7 @@ export function recordedAws(awsEnv: Record<string, string>): RecordedAws {
   };
 }
 
-/** For deploy.sh: a stack that is there and up to date, made of canned answers. */
+/** For deploy.sh: a stack that exists and is up to date, made of canned responses. */
 export const stubbedAws = (): Record<string, string> => ({
   PATH: onPath(folderWithAws('aws-stub.sh')),
   AWS_REGION: 'eu-central-1',

@@ -7,7 +7,7 @@ export interface Failure {
   code: string;
   message: string;
   hint: string | undefined;
-  /** What else was said on standard error, without the command's name in front. */
+  /** What else was printed on standard error, without the command's name in front. */
   notices: string[];
 }
 
@@ -22,7 +22,7 @@ export async function failureOf(
   return readFailure(await run(command, [...args, '--json'], options));
 }
 
-/** Checks what holds for each failure, and reads the error of a run with --json. */
+/** Checks what is true of every failure, and reads the error of a run with --json. */
 export function readFailure(finished: Finished): Failure {
   const { status, stdout, stderr } = finished;
   assert.notEqual(status, 0, 'the command was to fail');
@@ -42,7 +42,9 @@ export function readFailure(finished: Finished): Failure {
   return { ...error, hint: error.hint, status, notices };
 }
 
-/** A line for people: one, ended, without anything of a stack. */
+/**
+ * Checks a line for people: a single line, of limited length, without any part of a stack trace.
+ */
 export function checkLine(line: string): void {
   assert.doesNotMatch(line, /\n|\r|\bat .*:\d+:\d+|undefined|\[object/, line);
   assert.ok(line.length < 400, `a line of ${line.length} characters is not for people: ${line}`);

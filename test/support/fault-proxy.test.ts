@@ -44,7 +44,7 @@ test('without a fault it passes requests on and remembers them', async () => {
   assert.deepEqual([proxy.count(), proxy.count('Decrypt')], [1, 0]);
 });
 
-test('a fault for two requests is over with the third', async () => {
+test('a fault for two requests is over by the third', async () => {
   proxy.fault(awsError('DisabledException'), { operation: 'Decrypt' });
   proxy.fault(awsError('ThrottlingException', 400, 'Rate exceeded'), { times: 2 });
   await encryptBy(proxy.endpoint, { maxAttempts: 3 });
@@ -78,7 +78,7 @@ for (const [name, fault] of [
 
 test('no answer', async () => {
   proxy.fault({ kind: 'silence' });
-  // An event of the proxy, no clock, says when to give up waiting for an answer.
+  // An event from the proxy, not a clock, says when to stop waiting for a response.
   const abort = new AbortController();
   const pending = encryptBy(proxy.endpoint, { abortSignal: abort.signal });
   pending.catch(() => undefined);

@@ -1,7 +1,7 @@
 /**
- * What can go wrong between a command and AWS, at will: a proxy that passes requests on to moto
- * and answers them, or fails to, as a test says. It also counts: a test can prove that no call was
- * made.
+ * Anything that can go wrong between a command and AWS, on demand: a proxy that passes requests on
+ * to moto and answers them, or fails to, as a test says. It also counts them, so that a test can
+ * prove that no call was made.
  */
 import { execFileSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -19,9 +19,9 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pythonProgram } from './python.ts';
 
-/** An endpoint where nobody listens: the connection is refused. */
+/** An endpoint where nobody listens, so that the connection is refused. */
 export const refusingEndpoint = 'http://127.0.0.1:1';
-/** An endpoint whose name no DNS knows (RFC 2606 keeps `.invalid` free). */
+/** An endpoint whose name is unknown to DNS (RFC 2606 reserves `.invalid`). */
 export const unknownHostEndpoint = 'http://kms.invalid';
 
 export interface Answer {
@@ -31,19 +31,19 @@ export interface Answer {
 }
 
 export type Fault =
-  /** Instead of asking AWS. */
+  /** A response that is sent instead of asking AWS. */
   | { kind: 'answer'; status: number; contentType: string; body: string }
-  /** The connection is reset (TCP RST) at the request, or with half of the answer sent. */
+  /** The connection is reset (TCP RST) at the request, or after half of the response was sent. */
   | { kind: 'reset'; when: 'at-request' | 'in-answer' }
-  /** The request is taken, and nothing comes back. */
+  /** The request is accepted, and nothing comes back. */
   | { kind: 'silence' }
-  /** The connection is closed in good order with half of the answer sent. */
+  /** The connection is closed in an orderly way after half of the response was sent. */
   | { kind: 'cut' }
-  /** Half of the answer is sent, and the rest never comes. */
+  /** Half of the response is sent, and the rest never comes. */
   | { kind: 'stall' }
-  /** AWS's answer, its JSON changed. */
+  /** AWS's response, with changed JSON. */
   | { kind: 'rewrite'; rewrite: (answer: Record<string, unknown>) => Record<string, unknown> }
-  /** AWS's answer, with other headers. */
+  /** AWS's response, with different headers. */
   | { kind: 'headers'; headers: OutgoingHttpHeaders };
 
 /** An error as KMS sends it (AWS JSON 1.1): `type` such as `ThrottlingException`. */
@@ -52,13 +52,13 @@ export function awsError(type: string, status = 400, message = ''): Fault {
   return { kind: 'answer', status, contentType: 'application/x-amz-json-1.1', body };
 }
 
-/** A success that AWS would not give, such as an answer without a field. */
+/** A success that AWS would not send, such as a response that lacks a field. */
 export function awsAnswer(answer: Record<string, unknown>): Fault {
   const body = JSON.stringify(answer);
   return { kind: 'answer', status: 200, contentType: 'application/x-amz-json-1.1', body };
 }
 
-/** An error page of whatever stands in between: a load balancer, a company's proxy. */
+/** An error page from something in between: a load balancer, a company's proxy. */
 export function htmlPage(status: number): Fault {
   const body = `<html><body><h1>${status}</h1></body></html>`;
   return { kind: 'answer', status, contentType: 'text/html', body };
@@ -68,29 +68,33 @@ export interface SeenRequest {
   method: string;
   path: string;
   headers: IncomingMessage['headers'];
-  /** Such as `Encrypt`, from the X-Amz-Target header, or the Action of a form, as of STS. */
+  /** Such as `Encrypt`, from the X-Amz-Target header, or from the Action of a form, as STS uses. */
   operation: string;
-  /** That the request was signed for, such as `eu-central-1`; empty without a signature. */
+  /**
+   * The Region that the request was signed for, such as `eu-central-1`; empty without a signature.
+   */
   region: string;
-  /** That the request was signed with; empty without a signature. */
+  /** The access key id that the request was signed with; empty without a signature. */
   accessKeyId: string;
-  /** The JSON of the body, or undefined when it is none. */
+  /** The JSON of the body, or undefined if it isn't JSON. */
   body: Record<string, unknown> | undefined;
 }
 
 export interface FaultProxy {
   /** Such as `http://127.0.0.1:40519`. */
   endpoint: string;
-  /** All requests, in the order they came, faulted or not. */
+  /** All requests in the order they came, with or without a fault. */
   requests: SeenRequest[];
-  /** Resolves once a request has come, for one operation or any; also for one that was there. */
+  /**
+   * Resolves once a request has come, for one operation or any; at once if there already was one.
+   */
   arrival: (operation?: string) => Promise<void>;
   /** How many requests there were, for one operation and Region or in all. */
   count: (operation?: string, region?: string) => number;
   /**
-   * From now on requests meet this fault, for one operation and Region or all, so many times or
-   * always, and after so many that are spared. Of several, each request meets the first that is
-   * not used up.
+   * From now on requests get this fault: those for one operation and Region or all, so many times
+   * or always, after letting so many through. If there are several faults, each request gets the
+   * first that is not used up.
    */
   fault: (
     fault: Fault,
@@ -104,8 +108,8 @@ export interface FaultProxy {
 /**
  * Starts a proxy on a free port of 127.0.0.1. It doesn't keep the test process alive.
  *
- * @param options.target where requests go that meet no fault; without it they are refused (501)
- * @param options.tls answers by https, with a certificate that nobody trusts
+ * @param options.target where requests without a fault go; without it they are refused (501)
+ * @param options.tls whether to use https, with a certificate that nobody trusts
  */
 export async function startFaultProxy({
   target,
@@ -244,7 +248,7 @@ function describe(request: IncomingMessage, body: Buffer): SeenRequest {
   };
 }
 
-/** Sends a request on as it came, its Host header included, and collects the answer. */
+/** Passes a request on as it came, including its Host header, and collects the response. */
 async function forward(
   target: string | undefined,
   { method, url, headers }: IncomingMessage,
@@ -258,7 +262,7 @@ async function forward(
   });
   const answer = await buffer(response);
   const kept = { ...response.headers };
-  // They belong to the connection with moto, and to a body that may change.
+  // These belong to the connection with moto, and to a body that may change.
   for (const name of ['connection', 'keep-alive', 'transfer-encoding', 'content-length']) {
     Reflect.deleteProperty(kept, name);
   }
@@ -269,7 +273,7 @@ function send(response: ServerResponse, { status, headers, body }: Answer): void
   response.writeHead(status, { ...headers, 'content-length': body.length }).end(body);
 }
 
-/** Announces the whole answer, sends half of it, and calls back once that half is on its way. */
+/** Announces the whole response, sends half of it, and calls back once that half is on its way. */
 function sendHalf(
   response: ServerResponse,
   { status, headers, body }: Answer,

@@ -9,7 +9,7 @@ import { refusingEndpoint } from './fault-proxy.ts';
 
 const ignore = (): void => undefined;
 
-/** Nobody listens. */
+/** Ignores all events. */
 export const noEvents: Events = {
   endpoint: ignore,
   fallback: ignore,
@@ -19,8 +19,8 @@ export const noEvents: Events = {
 };
 
 /**
- * @param options.endpoint of KMS; without it a call to KMS is refused
- * @param options.localKeyFile the file of `local`; one that is not there when not given
+ * @param options.endpoint of KMS; without it, calls to KMS are refused
+ * @param options.localKeyFile the file of `local`; by default one that doesn't exist
  */
 export function testKeySources({
   endpoint = refusingEndpoint,

@@ -1,11 +1,11 @@
-/** How much memory a command takes, on every system that Node runs on. */
+/** Measures how much memory a command takes, on every system that Node runs on. */
 import assert from 'node:assert/strict';
 import type { Environment } from './command.ts';
 
 const program = `import { writeSync } from 'node:fs';
 process.on('exit', () => writeSync(2, 'max RSS: ' + process.resourceUsage().maxRSS + ' KiB\\n'));`;
 
-/** For a command's environment: at its end it says on standard error how much memory it took. */
+/** For a command's environment: as it ends, it prints on standard error how much memory it took. */
 export const tellMaxRss: Environment = {
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(program)}`,
 };

@@ -1,7 +1,7 @@
 /**
- * The AWS of the tests: moto's server, a process of its own with no keys in it at first, unless it
- * is given some. It has KMS, IAM, CloudFormation, Secrets Manager and DynamoDB, in every Region, and
- * believes any credentials.
+ * The AWS of the tests: moto's server, running as a separate process that has no keys at first,
+ * unless it is given some. It has KMS, IAM, CloudFormation, Secrets Manager and DynamoDB, in every
+ * Region, and accepts any credentials.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -22,19 +22,19 @@ const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'mot
 export interface Moto {
   /** Such as `http://127.0.0.1:40519`. */
   endpoint: string;
-  /** For commands that shall use this AWS: endpoint, Region and credentials. */
+  /** For commands that should use this AWS: endpoint, Region and credentials. */
   env: Record<string, string>;
-  /** The real SDK's client of this AWS. */
+  /** The real SDK's client, connected to this AWS. */
   kms: (region?: string) => KMSClient;
   createKey: (options?: KeyOptions) => Promise<TestKey>;
   stop: () => Promise<void>;
 }
 
 export interface KeyOptions {
-  /** With or without `alias/` in front; no alias when not given. */
+  /** With or without `alias/` in front; by default there is no alias. */
   alias?: string;
   region?: string;
-  /** Makes a multi-Region key with a replica, and its alias, in this Region. */
+  /** Creates a multi-Region key with a replica, and its alias, in this Region. */
   replicaRegion?: string;
   multiRegion?: boolean;
   keySpec?: CreateKeyCommandInput['KeySpec'];
@@ -44,17 +44,17 @@ export interface KeyOptions {
 export interface TestKey {
   keyId: string;
   keyArn: string;
-  /** The ARN in the other Region, when one was asked for. */
+  /** The ARN in the other Region, if one was asked for. */
   replicaArn: string | undefined;
 }
 
 /**
- * Starts moto on a free port of 127.0.0.1. Best once in a file, in `before`. It ends with `stop`,
- * or by itself with the test process, and does not keep that process alive.
+ * Starts moto on a free port of 127.0.0.1. Best called once per file, in `before`. It ends with
+ * `stop`, or by itself with the test process, and does not keep that process alive.
  *
- * @param options.keysFile KMS keys that are there from the start, with ids and material that stay the
+ * @param options.keysFile KMS keys that exist from the start, with ids and material that stay the
  *   same from run to run: see moto_aws.py
- * @throws when it is not there in a minute, with what it said
+ * @throws if it is not ready within a minute, with what it printed
  */
 export async function startMoto({ keysFile }: { keysFile?: string } = {}): Promise<Moto> {
   const args = [join(import.meta.dirname, 'moto_aws.py')];
@@ -86,7 +86,8 @@ export async function startMoto({ keysFile }: { keysFile?: string } = {}): Promi
     child.once('close', () => {
       fail('ended at once');
     });
-    // It prints its port when it listens: nothing to poll, and no port that another might take.
+    // It prints its port once it is listening: no polling, and no port that something else might
+    // take.
     child.stdout.once('data', (line: Buffer) => {
       clearTimeout(deadline);
       resolve(line.toString().trim());
@@ -109,14 +110,14 @@ export async function startMoto({ keysFile }: { keysFile?: string } = {}): Promi
     env: {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: region,
-      // What the AWS CLI and boto3 read in its place.
+      // What the AWS CLI and boto3 read instead.
       AWS_DEFAULT_REGION: region,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
     createKey: (options = {}) => createKey(kms, options),
     stop: async () => {
-      child.ref(); // to be waited for
+      child.ref(); // so that it can be awaited
       child.kill('SIGKILL');
       await ended;
     },

@@ -1,16 +1,16 @@
-"""moto's server, with the parts of KMS and CloudFormation that the tests need and moto 5.2.1 lacks.
+"""moto's server, plus the parts of KMS and CloudFormation that the tests need and moto 5.2.1 lacks.
 
     python moto_aws.py [--keys FILE] [PORT]
 
-Listens on 127.0.0.1, on a free port when none is given, and prints the port on a line of its own
-once it is listening. Ends when its standard input does: no emulator outlives the tests that
-started it, however they ended.
+Listens on 127.0.0.1, on a free port if none is given, and prints the port on its own line once it is
+listening. Ends when its standard input does, so that no emulator outlives the tests that started
+it, however they ended.
 
-FILE is a JSON list of KMS keys that are there from the start, with the same ids and the same key
-material in every run: account, region, keyId, keyMaterialBase64 (32 bytes) and replicaRegions (a key
-that has some is a multi-Region key). Such keys protect nothing: their material lies in a file.
+FILE is a JSON list of KMS keys that exist from the start, with the same ids and key material in
+every run: account, region, keyId, keyMaterialBase64 (32 bytes) and replicaRegions (a key that has
+some is a multi-Region key). Such keys protect nothing: their material is in a file.
 
-Mended: the ids of multi-Region keys, their replicas, ARNs where a key's state is changed, and the
+Fixed: the ids of multi-Region keys, their replicas, ARNs where a key's state is changed, and the
 source key of ReEncrypt. Added: AWS::IAM::Group, AWS::SecretsManager::Secret, AWS::KMS::ReplicaKey, the
 properties and updates of AWS::KMS::Key, and change sets (`aws cloudformation deploy`) that publish
 outputs and exports, roll back when they fail, and refuse to be empty, as AWS's do.
@@ -48,8 +48,8 @@ def as_bool(value):
 
 
 # --- KMS: ids of multi-Region keys ----------------------------------------------------------------
-# AWS's are "mrk-" and 32 hexadecimal digits: 36 characters, as many as moto's ciphertext has room
-# for. moto's own have hyphens in between, and Decrypt never finds their key.
+# AWS's are "mrk-" and 32 hexadecimal digits: 36 characters, exactly what moto's ciphertext has room
+# for. moto's own contain hyphens, and Decrypt never finds their key.
 generate_key_id = kms_models.generate_key_id
 validate_key_id = KmsResponse._validate_cmk_id
 
@@ -60,7 +60,7 @@ def generate_key_id_mrk(multi_region=False):
 
 
 def validate_key_id_mrk(self, key_id):
-    # In an ARN moto takes any id.
+    # In an ARN, moto accepts any id.
     is_mrk = re.fullmatch("mrk-[0-9a-f]{32}", key_id)
     validate_key_id(self, f"arn:aws:kms:{self.region}:0:key/{key_id}" if is_mrk else key_id)
 
@@ -70,7 +70,7 @@ KmsResponse._validate_cmk_id = validate_key_id_mrk
 
 
 # --- KMS: replicas ---------------------------------------------------------------------------------
-# moto's replica shares its aliases with the primary key, and makes that one a replica when asked.
+# moto's replica shares its aliases with the primary key, and turns that one into a replica.
 replicate = KmsBackend.replicate_key
 
 
@@ -88,7 +88,7 @@ KmsBackend.replicate_key = replicate_key
 
 
 # --- KMS: ReEncrypt --------------------------------------------------------------------------------
-# moto moves a message of any key, whatever SourceKeyId says.
+# moto moves any key's message, whatever SourceKeyId says.
 re_encrypt = KmsResponse.re_encrypt
 
 
@@ -105,7 +105,7 @@ def re_encrypt_from_source(self):
 KmsResponse.re_encrypt = re_encrypt_from_source
 
 # --- KMS: states of keys ---------------------------------------------------------------------------
-# Where a state is changed moto finds a key by its bare id only, not by its ARN.
+# When a state is changed, moto finds a key only by its bare id, not by its ARN.
 def by_arn_too(change):
     return lambda self, key_id, *args: change(self, self.get_key_id(key_id), *args)
 
@@ -120,7 +120,7 @@ def add_key(account, region, keyId, keyMaterialBase64, replicaRegions):
     if len(material) != 32:
         raise ValueError(f"the key material of {keyId} has {len(material)} bytes, not 32")
     backend = kms_backends[account][region]
-    # Not set on the finished key: its ARN and more are derived from its id.
+    # Not set on the finished key, because its ARN and more are derived from its id.
     with mock.patch.multiple(
         kms_models,
         generate_key_id=lambda multi_region: keyId,
@@ -173,7 +173,7 @@ Key.create_from_cloudformation_json = classmethod(create_key)
 Key.update_from_cloudformation_json = classmethod(update_key)
 
 
-# CloudFormation must not take another key's alias away; moto looks for that in the KMS API only.
+# CloudFormation must not take over another key's alias; moto only checks that in the KMS API.
 create_alias = Alias.create_from_cloudformation_json.__func__
 
 
@@ -190,7 +190,7 @@ Alias.create_from_cloudformation_json = classmethod(create_alias_unless_taken)
 
 
 class ReplicaKey(CloudFormationModel):
-    __module__ = "moto.kms.models"  # moto finds the service by the name of the module
+    __module__ = "moto.kms.models"  # moto finds the service by its module's name
 
     def __init__(self, key):
         self.key = key
@@ -215,7 +215,7 @@ class ReplicaKey(CloudFormationModel):
         primary_arn = props["PrimaryKeyArn"]
         primary_region, key_id = primary_arn.split(":")[3], primary_arn.split("/")[1]
         replica = kms_backends[account_id][primary_region].replicate_key(key_id, region_name)
-        # Rotation is a property of the primary key; all its replicas show the same.
+        # Rotation is a property of the primary key; all its replicas report the same.
         return cls(set_key_properties(replica, {"EnableKeyRotation": True, **props}))
 
     @classmethod
@@ -364,7 +364,7 @@ def apply_change_set(change_set):
     stack = change_set.stack
     stack.resource_map.update(change_set.template_dict, dict(change_set.parameters))
     stack.template, stack.parameters = change_set.template, stack.stack_parameters
-    # What the next change set's parameters are compared with: defaults count as well.
+    # The next change set's parameters are compared with these, including defaults.
     stack.resource_map.input_parameters = stack.stack_parameters
     stack._parse_template()
     stack.output_map = stack._create_output_map()
@@ -375,8 +375,8 @@ def apply_change_set(change_set):
         exports[export.name] = export
 
 
-# moto tells what happened to a stack only; AWS also tells it of each resource, with the reason of a
-# failure, and gives every event the token of the request that began the operation.
+# moto only reports what happened to a stack. AWS also reports it for each resource, with the reason
+# for a failure, and gives every event the token of the request that began the operation.
 operation = threading.local()
 
 
@@ -390,7 +390,7 @@ def with_events(what, change):
         try:
             resource = change(logical_id, resource_json, resources_map, *args, **kwargs)
         except Exception as error:
-            # One that waits for another's failure has none of its own.
+            # A resource that failed because of another one has no failure of its own.
             if not any(status.endswith("_FAILED") for _, _, status, _ in operation.events[begun:]):
                 note("FAILED", str(error) or repr(error))
             raise
@@ -457,7 +457,7 @@ def execute_change_set(self, change_set_name, stack_name=None):
             f"{kind}_FAILED", resource_status_reason=str(error) or repr(error)
         )
         if kind == "CREATE":
-            delete_resources(stack.resource_map)  # RetainExceptOnCreate among them
+            delete_resources(stack.resource_map)  # including RetainExceptOnCreate
         stack.status = "ROLLBACK_COMPLETE" if kind == "CREATE" else "UPDATE_ROLLBACK_COMPLETE"
     stack._add_stack_event(stack.status)
     change_set.execution_status = "EXECUTE_COMPLETE"
@@ -465,7 +465,7 @@ def execute_change_set(self, change_set_name, stack_name=None):
 
 cloudformation.CloudFormationBackend.execute_change_set = execute_change_set
 
-# AWS::NoValue takes an element out of a list, too, not only a member out of a mapping.
+# AWS::NoValue removes an element from a list too, not only a member from a mapping.
 clean_json = parsing.clean_json
 
 
@@ -476,7 +476,7 @@ def clean_json_without_no_value(resource_json, resources_map):
 
 parsing.clean_json = clean_json_without_no_value
 
-# AWS makes an empty change set and then calls it failed; moto refuses to make it, and deploy with it.
+# AWS creates an empty change set and then says it failed; moto refuses to create it, and so deploy.
 validate_update = CloudFormationResponse._validate_different_update
 
 
@@ -487,7 +487,7 @@ def validate_update_unless_change_set(self, incoming_params, stack_body, old_sta
 
 CloudFormationResponse._validate_different_update = validate_update_unless_change_set
 
-# UsePreviousValue and describe-stacks must get a list as it was once given: joined by commas.
+# UsePreviousValue and describe-stacks must get a list as it was given: joined by commas.
 cloudformation.Stack.stack_parameters = property(
     lambda self: {
         name: ",".join(value) if isinstance(value, list) else str(value)
@@ -507,7 +507,7 @@ def parameter_list_with_joined_lists(self):
 
 cloudformation.Stack.parameter_list = property(parameter_list_with_joined_lists)
 
-# A secret changes with the access key that it holds, though its own text in the template does not.
+# A secret changes with the access key that it holds, even if its text in the template does not.
 resource_diff = ResourceMap.build_resource_diff
 
 
@@ -527,7 +527,7 @@ def resource_diff_with_secrets(self, other_template, parameters=None):
 
 ResourceMap.build_resource_diff = resource_diff_with_secrets
 
-# A change set lists what changes by a parameter, too.
+# A change set also lists what changes because of a parameter.
 ResourceMap.parameters_to_be = None
 change_set_diff = cloudformation.ChangeSet.diff
 
@@ -539,7 +539,7 @@ def change_set_diff_with_parameters(self):
 
 cloudformation.ChangeSet.diff = change_set_diff_with_parameters
 
-# moto knows Retain only.
+# moto only knows Retain.
 delete_resources = ResourceMap.delete
 
 
@@ -555,7 +555,7 @@ ResourceMap.delete = delete_unless_retained
 
 # --- the server -----------------------------------------------------------------------------------
 def end_with_standard_input():
-    # The file descriptor, not sys.stdin: its lock would be held by this thread for good.
+    # The file descriptor, not sys.stdin, whose lock this thread would hold for good.
     while os.read(0, 4096):
         pass
     os._exit(0)

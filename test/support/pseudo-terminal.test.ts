@@ -49,7 +49,7 @@ test('a program in raw mode gets all of a long paste', async () => {
   assert.deepEqual(await terminal.exit(), { status: 0, signal: null });
 });
 
-test('waiting for what can not come fails, with the screen', async () => {
+test('waiting for what cannot come any more fails, with the screen', async () => {
   const terminal = startOnTerminal('echo', ['something else']);
   await assert.rejects(terminal.waitFor('this'), /ended before it wrote this.*\nsomething else$/);
 });

@@ -1,6 +1,6 @@
 /**
- * A terminal with nobody in front of it: programs run on a real pseudo-terminal, and what they
- * draw is kept as bytes and as the screen that a person would see.
+ * A terminal with nobody in front of it: programs run on a real pseudo-terminal, and what they draw
+ * is kept both as bytes and as the screen that a person would see.
  */
 import { type IPty, spawn } from '@lydell/node-pty';
 import xterm from '@xterm/headless';
@@ -8,7 +8,10 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { commandLine, type Surroundings, surroundings } from './command.ts';
 
-/** Since anything was written last: a busy machine may take its time as long as it goes on. */
+/**
+ * The time since anything was last written: a busy machine may be slow as long as something
+ * happens.
+ */
 const silenceMs = 30_000;
 const lifetimeMs = 120_000;
 
@@ -21,18 +24,20 @@ export interface PseudoTerminal {
   /** Types or pastes text, as UTF-8; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`, Esc `\x1b`. */
   write: (text: string) => void;
   /**
-   * Waits until the output, after the end of the last match, has this text or pattern, escape
-   * sequences and all.
+   * Waits until this text or pattern appears in the output after the previous match, including
+   * escape sequences.
    *
    * @returns the text that matched
-   * @throws when nothing was written for 30 s or it can't come any more, with the screen
+   * @throws if nothing was written for 30 s or it can't come any more, with the screen
    */
   waitFor: (wanted: string | RegExp) => Promise<string>;
-  /** Waits in the same way for what a person sees, wherever the text was drawn before. */
+  /**
+   * Waits in the same way, but for what a person sees, wherever on the screen the text was drawn.
+   */
   waitForScreen: (wanted: string | RegExp) => Promise<string>;
   /**
-   * @returns what a person sees, with what scrolled off the top, in lines without blanks at the
-   * end; a line too long for the window takes several
+   * @returns what a person sees, including what scrolled off the top, in lines without trailing
+   *   blanks; a line too long for the window takes several
    */
   screen: () => Promise<string>;
   /** All output so far, as it came. */
@@ -40,18 +45,18 @@ export interface PseudoTerminal {
   resize: (columns: number, rows: number) => void;
   kill: (signal: NodeJS.Signals) => void;
   /**
-   * Waits for the end of the program; all its output is there then.
+   * Waits for the program to end. By then all its output is here.
    *
-   * @throws when nothing was written for 30 s, with the screen
+   * @throws if nothing was written for 30 s, with the screen
    */
   exit: () => Promise<{ status: number | null; signal: NodeJS.Signals | null }>;
 }
 
 /**
- * Starts a program on a pseudo-terminal of its own: standard input, output and error. For other
- * streams start `sh` with a redirection.
+ * Starts a program on its own pseudo-terminal: standard input, output and error. For other streams,
+ * start `sh` with a redirection.
  *
- * @param program `kms-encrypt` and the like for the built commands, else a name or path
+ * @param program `kms-encrypt` and so on for the built commands, or any other name or path
  */
 export function startOnTerminal(
   program: string,
@@ -84,21 +89,21 @@ export function startOnTerminal(
     screen.write(text, tell);
   });
   running.add(pty);
-  // A program that a failed test left behind keeps the test process alive, but not for good.
+  // A program left running by a failed test keeps the test process alive, but not for good.
   const lifetime = setTimeout(() => {
     killHard(pty);
   }, lifetimeMs).unref();
   pty.onExit((event) => {
     running.delete(pty);
     clearTimeout(lifetime);
-    // It has ended when what it wrote last has been drawn.
+    // It has ended once the last thing it wrote has been drawn.
     screen.write('', () => {
       ended = event;
       tell();
     });
   });
 
-  /** Looks at each change until `look` finds something. */
+  /** Checks after each change, until `look` finds something. */
   const wait = <T>(what: string, look: () => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {
       const finish = (): void => {
@@ -125,7 +130,7 @@ export function startOnTerminal(
         fail(`nothing was written for ${silenceMs / 1000} s before`);
       }, silenceMs);
       changed.add(check);
-      // Once what has come has been drawn; it may be there already.
+      // Check once what has arrived has been drawn: it may already be there.
       screen.write('', check);
     });
 
@@ -165,9 +170,9 @@ export function startOnTerminal(
 }
 
 /**
- * node-pty drops the output that it has not read 200 ms after the program's end, by destroying its
- * socket without an error: on a busy machine that is part of the output. The socket ends by itself
- * when all is read.
+ * node-pty drops output that it has not read 200 ms after the program's end, by destroying its
+ * socket without an error. On a busy machine, that loses part of the output. The socket ends by
+ * itself once everything is read.
  */
 function readToTheEnd(pty: IPty): void {
   const { _socket: socket } = pty as unknown as { _socket: Socket };
@@ -180,7 +185,7 @@ function readToTheEnd(pty: IPty): void {
 }
 
 function killHard(pty: IPty): void {
-  // Never one that has ended: its number may be another program's by now.
+  // Never kill one that has ended: its process id may belong to another program by now.
   if (running.has(pty)) pty.kill('SIGKILL');
 }
 
@@ -193,7 +198,7 @@ function find(text: string, wanted: string | RegExp): { index: number; text: str
   return match === null ? undefined : { index: match.index, text: match[0] };
 }
 
-/** @returns the lines that have been drawn, without the empty ones at the end */
+/** @returns the lines that have been drawn, without empty ones at the end */
 function render({ buffer: { active: buffer } }: InstanceType<typeof xterm.Terminal>): string {
   const lines: string[] = [];
   for (let row = 0; row < buffer.length; row++) {

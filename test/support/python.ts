@@ -1,6 +1,6 @@
 /**
- * The Python side of the tests: moto, the AWS CLI, boto3 and AWS's Encryption SDK for Python in a
- * virtual environment of the tests' own, so that nothing is installed on the machine.
+ * The Python side of the tests: moto, the AWS CLI, boto3 and AWS's Encryption SDK for Python in the
+ * tests' own virtual environment, so that nothing is installed on the machine.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,11 +16,11 @@ export type PythonProgram =
 
 /**
  * @returns the path of a program in the environment
- * @throws when the environment has not been made
+ * @throws if the environment has not been created
  */
 export function pythonProgram(name: PythonProgram): string {
   const path = join(environmentFolder, 'bin', name);
-  // Without the stamp an install was cut short, and what is there may be half a package.
+  // Without the stamp an install was interrupted, and what is there may be half a package.
   if (!existsSync(stampFile) || !existsSync(path)) {
     throw new Error(`The tests' Python environment is not there. Make it by: npm test`);
   }
@@ -28,10 +28,11 @@ export function pythonProgram(name: PythonProgram): string {
 }
 
 /**
- * Makes the environment, unless it is there and was made from these requirements and this Python.
+ * Creates the environment, unless it exists and was created from these requirements and this
+ * Python.
  *
- * @param say told, in a line, what is about to take time
- * @throws with a line for the user when Python, its venv module or the packages can't be had
+ * @param say called with a line about what is going to take time
+ * @throws with a line for the user if Python, its venv module or the packages are not available
  */
 export function ensurePythonEnvironment(say: (line: string) => void): void {
   const stamp = `${createHash('sha256').update(readFileSync(requirementsFile)).digest('hex')} ${pythonVersion()}\n`;
@@ -48,11 +49,11 @@ export function ensurePythonEnvironment(say: (line: string) => void): void {
   if (!succeeds(join(environmentFolder, 'bin', 'python'), [...install, '-r', requirementsFile])) {
     throw new Error('pip could not install test/requirements.txt; what it said is above.');
   }
-  // Last, so that an install which was cut short is done again.
+  // Written last, so that an interrupted install is done again.
   writeFileSync(stampFile, stamp);
 }
 
-/** @returns such as `3.11`; an environment stops working when the Python below it changes */
+/** @returns a version such as `3.11`; an environment stops working when its Python changes */
 function pythonVersion(): string {
   const asked = spawnSync(
     'python3',
@@ -69,7 +70,7 @@ function pythonVersion(): string {
   return asked.stdout;
 }
 
-/** Runs a program; what it prints goes to standard error, since it explains a failure. */
+/** Runs a program. What it prints goes to standard error, because it explains a failure. */
 function succeeds(program: string, args: string[]): boolean {
   return spawnSync(program, args, { stdio: ['ignore', 2, 2] }).status === 0;
 }

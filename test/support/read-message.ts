@@ -1,5 +1,5 @@
 /**
- * Asks for messages on the terminal and says on standard output what came, in hexadecimal.
+ * Asks for messages on the terminal and prints on standard output what was entered, in hexadecimal.
  * Arguments: how many messages, the prompt, and `hidden`, `wait` (for SIGUSR2, before it asks) or
  * `crash` (on SIGUSR2, while it asks).
  */

@@ -9,11 +9,11 @@ export interface RsaPair {
   privateFile: string;
   publicKey: KeyObject;
   privateKey: KeyObject;
-  /** What headers call it. */
+  /** The name that headers use for it. */
   fingerprint: string;
 }
 
-/** Writes a new pair as `NAME-public.pem` and `NAME-private.pem`. */
+/** Writes a new key pair as `NAME-public.pem` and `NAME-private.pem`. */
 export function makeRsaPair(folder: string, name: string, modulusLength = 3072): RsaPair {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength });
   const publicFile = join(folder, `${name}-public.pem`);

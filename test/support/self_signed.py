@@ -1,6 +1,6 @@
-"""Prints a new private key and a certificate for 127.0.0.1 that nobody but itself has signed, as PEM.
+"""Prints a new private key and a self-signed certificate for 127.0.0.1, as PEM.
 
-In Python because Node can't make certificates, and openssl isn't everywhere.
+In Python because Node can't create certificates, and openssl isn't installed everywhere.
 """
 import datetime
 import ipaddress

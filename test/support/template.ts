@@ -1,6 +1,6 @@
 /**
- * Reads a CloudFormation template of infra/ as CloudFormation would: parameters and the intrinsic
- * functions that these templates use, resolved. Any other function is an error.
+ * Reads a CloudFormation template from infra/ the way CloudFormation does, resolving parameters and
+ * the intrinsic functions that these templates use. Any other function is an error.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,16 +14,16 @@ export type JsonObject = Record<string, Json>;
 export interface Template {
   /** All resources whose condition holds, with their Properties resolved. */
   resources: Record<string, { type: string; attributes: JsonObject; properties: JsonObject }>;
-  /** The values of the outputs, and the names that they are exported under. */
+  /** The values of the outputs, and the names under which they are exported. */
   outputs: Record<string, { value: Json; exportName: Json | undefined }>;
   /** Each parameter's value: the given one, or its default. */
   parameters: Record<string, string>;
 }
 
 export interface Deployment {
-  /** Parameters, as they are given to CloudFormation: lists joined by commas. */
+  /** Parameters as they are given to CloudFormation, with lists joined by commas. */
   parameters?: Record<string, string>;
-  /** What `!Ref theKey` and `!GetAtt theKey.Arn` give; `theKey` and `theKey.Arn` if not given. */
+  /** The values of `!Ref theKey` and `!GetAtt theKey.Arn`; by default `theKey` and `theKey.Arn`. */
   physical?: Record<string, string>;
   /** Pseudo parameters, without `AWS::`. */
   pseudo?: Record<string, string>;
@@ -36,17 +36,17 @@ const standardPseudo = {
   StackName: 'kms-poc',
 };
 
-/** `!Ref AWS::NoValue`: takes away the property, or the list's element, whose value it is. */
+/** `!Ref AWS::NoValue`: removes the property or list element whose value it is. */
 const noValue = Symbol('AWS::NoValue');
 type Resolved = Json | typeof noValue;
 
 /**
- * @param file a template's name within infra/
- * @throws when a parameter has no value, or the template uses what is not understood here
+ * @param file the name of a template in infra/
+ * @throws if a parameter has no value, or the template uses something that is not supported here
  */
 export function readTemplate(file: string, deployment: Deployment = {}): Template {
   const source = readFileSync(join(infraFolder, file), 'utf8');
-  // Tags such as !Ref are unknown to YAML, and kept on the node: that is all we want.
+  // YAML doesn't know tags such as !Ref, but keeps them on the node, and that is all we need.
   const document = parseDocument(source, { logLevel: 'error' });
   if (document.errors.length > 0) throw new Error(`${file}: ${String(document.errors[0])}`);
   const section = (name: string): [string, Node][] => pairsOf(document.get(name) as Node);
@@ -161,7 +161,7 @@ function scalar(node: Node): string {
   return String(node.value);
 }
 
-/** A node without intrinsic functions in it. YAML aliases are refused, as CloudFormation does. */
+/** A node without intrinsic functions in it. YAML aliases are refused, as in CloudFormation. */
 function plain(node: Node): Json {
   if (isAlias(node)) throw new Error('CloudFormation knows no YAML aliases');
   return node.toJSON() as Json;

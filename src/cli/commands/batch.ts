@@ -1,4 +1,4 @@
-/** `--batch` of the commands: JSON Lines in and out. */
+/** The `--batch` mode of the commands: JSON Lines in and out. */
 import type { ExitStatus } from '../../errors.ts';
 import { openEncryptionKeys } from '../../keys/encryption-keys.ts';
 import { type Batch, decryptBatch, encryptBatch, reencryptBatch } from '../../messages/batch.ts';
@@ -44,7 +44,7 @@ export const reencryptBatchCommand: Command = async (args, notices) => {
 async function optionsOf(args: Arguments, settings: Settings, { input }: Streams) {
   const users = settings.users();
   return {
-    input: await input.read(''), // never asked for
+    input: await input.read(''), // nothing is asked
     defaultUser: args.user,
     checkUser: (user: string) => checkUser(user, users),
   };
@@ -65,7 +65,7 @@ async function runBatch(
   return worstStatus;
 }
 
-/** @param lines in pieces that are whole lines */
+/** @param lines in pieces that consist of whole lines */
 async function* visible(lines: ByteStream): ByteStream {
   for await (const piece of lines) yield Buffer.from(visibleJson(Buffer.from(piece).toString()));
 }

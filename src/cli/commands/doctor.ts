@@ -35,7 +35,10 @@ export const doctorCommand: Command = async (args, notices) => {
   return status;
 };
 
-/** Each row as soon as its check is done: a Region that does not answer takes its time. */
+/**
+ * Prints each row as soon as its check is done, because a Region that does not answer takes a
+ * while.
+ */
 async function* tableOf(checks: AsyncIterable<Check>): ByteStream {
   const { isTerminal, columns = 80 } = standardOutput;
   const { row, summary } = createTable(isTerminal ? columns : undefined);

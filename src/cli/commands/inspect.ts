@@ -8,7 +8,7 @@ import { openStreams } from '../payload/streams.ts';
 import { inspectionText } from '../terminal/inspection-text.ts';
 import type { Command } from './command.ts';
 
-/** Reads no settings: nothing that is wrong with them stands in the way. */
+/** Reads no settings, so that nothing wrong with them gets in the way. */
 export const inspectCommand: Command = async (args) => {
   refuseOptions(args);
   const { input, output } = await openStreams(args);
@@ -21,7 +21,10 @@ export const inspectCommand: Command = async (args) => {
   return exitStatus.ok;
 };
 
-/** Ignored, they would seem to have been heeded: `--user alice` looks like a check of the user. */
+/**
+ * If they were ignored, they would seem to have an effect: `--user alice` looks like a check of the
+ * user.
+ */
 function refuseOptions(args: Arguments): void {
   const given = {
     user: args.user,

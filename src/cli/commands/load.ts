@@ -1,4 +1,4 @@
-/** Which file has what a run does: no other one is loaded. */
+/** Loads the file that implements what a run does, and no other. */
 import type { Arguments, CommandName } from '../arguments.ts';
 import type { Command } from './command.ts';
 

@@ -16,7 +16,8 @@ export const reencryptCommand: Command = async (args, notices) => {
   );
   const ways = streamedWays(move, output.isHeldUntilEnd);
   const reencrypted = await reencrypt(move, ways, user, found);
-  // A file of bytes stays one: scripts move thousands of files without looking into them.
+  // A file of bytes stays a file of bytes: scripts move thousands of files without looking into
+  // them.
   const asBytes = args.binary || (found.cameAsBytes && !output.isTerminal);
   await writeCiphertext(reencrypted, output, {
     user,

@@ -1,6 +1,6 @@
 /**
- * The settings as kms-doctor sees them: each that is set, where it came from, and what goes without
- * saying. What is wrong with one is a row, and the others are still looked at.
+ * The settings as kms-doctor sees them: each one that is set, where it came from, and the defaults
+ * of the others. A problem with one becomes a row, and the others are still checked.
  */
 import { advice, type Finding, ok } from '../../doctor/check.ts';
 import type { NamedKey } from '../../doctor/subject.ts';
@@ -22,12 +22,13 @@ export interface ReadSettings {
   readonly sign: boolean;
 }
 
-/** A name, and what there is to say; what that throws is wrong. */
+/** A name, and what there is to say about it. If that throws, the setting is wrong. */
 type Row = readonly [name: string, finding: () => Finding];
 
 /**
- * @param mayUseDefaultKey whether a command would use the local key where no key is set
- * @throws KmsPocError Usage, for a user who can't be named, or who must be
+ * @param mayUseDefaultKey whether a command would use the local key when no key is set
+ * @throws KmsPocError Usage, if the user's name is not allowed, or none is given where one is
+ *   needed
  */
 export function readDoctorSettings(
   args: Arguments,
@@ -107,7 +108,7 @@ export function readDoctorSettings(
   };
 }
 
-/** Of one that is set. */
+/** A row for a setting, if it is set. */
 const row = (setting: Setting | undefined, textOf: (setting: Setting) => string): Row[] =>
   setting === undefined
     ? []
@@ -145,7 +146,7 @@ function chooseUser(args: Arguments, settings: Settings): string | undefined {
   );
 }
 
-/** Where one is set. An address can hold a password: only its origin is shown. */
+/** Where an endpoint is set. Its URL may contain a password, so only its origin is shown. */
 function endpointRow(service: 'kms' | 'sts', settings: Settings): Row[] {
   const finding = (): Finding | undefined => {
     const endpoint = settings.endpoint(service);
@@ -170,7 +171,7 @@ function describePair(role: Role, settings: Settings): Finding {
   if (pair === undefined || setting === undefined) {
     return ok('not set: the AWS SDK finds them (environment, profile, SSO, role)');
   }
-  // Pasted into the wrong line it may be the secret.
+  // If it was pasted into the wrong line, this may be the secret.
   const id = /^[A-Z0-9]{16,32}$/.test(pair.accessKeyId)
     ? pair.accessKeyId
     : "not shown, since it doesn't look like an access key id";

@@ -46,7 +46,7 @@ export function createSubject(
 /** What both roles have in common. */
 interface Shared extends Access {
   readonly readPassphrase: KeySources['readPassphrase'];
-  /** Where STS is asked: where KMS is. */
+  /** STS is asked in the same Region as KMS. */
   readonly homeRegion: string | undefined;
 }
 

@@ -1,25 +1,25 @@
 /**
  * The report of kms-doctor for people: a row for each check, in columns as wide as the window
- * allows. Rows come one by one, so no column waits for what is still to come.
+ * allows. Rows come one by one, so the width of a column can't depend on later ones.
  */
 import type { Check } from '../../doctor/check.ts';
 import { layOut, unbreakable, widthOf, wrap } from '../terminal/wrap.ts';
 import { visibleText } from '../terminal/visible-text.ts';
 
-/** `skipped` is the longest. */
+/** The longest state is `skipped`. */
 const stateColumns = 7;
 const nameColumn = 2 + stateColumns + 2;
 
 interface Columns {
-  /** Where the detail stands. */
+  /** Where the detail starts. */
   readonly detail: number;
-  /** Where a hint stands: it may hold a command, which wants room. */
+  /** Where a hint starts: it may contain a command, which needs room. */
   readonly hint: number;
-  /** How much a row holds. */
+  /** The width of a whole row. */
   readonly width: number;
 }
 
-/** In a narrow window the detail stands below the name; in a pipe no row is broken. */
+/** In a narrow window, the detail goes below the name; in a pipe, rows are never broken. */
 function columnsFor(width: number): Columns {
   const below = nameColumn + 2;
   if (width < 70) return { detail: below, hint: below, width };
@@ -27,17 +27,19 @@ function columnsFor(width: number): Columns {
   return { detail: nameColumn + 40, hint: nameColumn + 40, width };
 }
 
-/** @param width of the window; undefined: a pipe or a file */
+/** @param width of the window; undefined for a pipe or a file */
 export function createTable(width = Infinity): {
   row: (check: Check) => string;
-  /** After the last row. */
+  /** Printed after the last row. */
   summary: () => string;
 } {
   const columns = columnsFor(Math.max(width, 30));
   const states: Check['state'][] = [];
   let section: Check['section'] | undefined;
   const said = new Set<string>();
-  /** What stops one thing often stops the next: the same advice is given once. */
+  /**
+   * The cause of one failure is often the cause of the next: the same advice is given only once.
+   */
   const hintOf = ({ detail, error, hint = error?.hint }: Check): string | undefined => {
     if (said.has(detail)) return undefined;
     said.add(detail);
@@ -81,7 +83,7 @@ function rowsOf(
   return [...names.slice(0, -1), joined, ...details.slice(1), ...hints];
 }
 
-/** A text from a column on; a word that is longer than a row is broken after a colon or a slash. */
+/** Lays out text from a column on. A word longer than a row is broken after a colon or a slash. */
 function rowsIn(text: string, column: number, width: number): string[] {
   const room = Math.max(width - column - 1, 10);
   const split = (word: string): string[] =>

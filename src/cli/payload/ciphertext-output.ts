@@ -24,8 +24,8 @@ export function checkCiphertextOutput(args: Arguments, output: Output): void {
 }
 
 /**
- * @param options.label what it is called on a terminal
- * @param options.check as `Output.write` takes it
+ * @param options.label what to call it on a terminal
+ * @param options.check as for `Output.write`
  */
 export async function writeCiphertext(
   { ciphertext, key, keys, format }: Encrypted,
@@ -48,7 +48,7 @@ export async function writeCiphertext(
     await output.write(jsonLine({ user, ciphertext: text, key, keys, format }), check);
     return;
   }
-  // Nothing is announced before there is something to show.
+  // Nothing is announced until there is something to show.
   const { whole } = await peek(base64, 1);
   if (output.isTerminal) showLabel(label);
   await output.write(withLineBreak(whole), check);

@@ -10,8 +10,8 @@ import { readMessage } from '../terminal/ask-message.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
 
 /**
- * A frame of plaintext that is read at once needs no copy: encrypting takes 0.7 of the time. With
- * base64 besides, such reads take 160 MiB of memory, smaller ones 120.
+ * A whole frame of plaintext that is read at once needs no copy: encrypting takes 0.7 of the time.
+ * If base64 is written as well, such reads take 160 MiB of memory, and smaller ones 120.
  */
 const readSizeBytes = 2 ** 19;
 const wholeFrameBytes = 2 ** 20;
@@ -19,18 +19,18 @@ const wholeFrameBytes = 2 ** 20;
 export interface Input {
   /** Identifies the file, to tell whether the output is the same one. */
   readonly file: { readonly dev: number; readonly ino: number } | undefined;
-  /** Undefined: unknown, as for a pipe. */
+  /** Undefined if unknown, as for a pipe. */
   readonly sizeBytes: number | undefined;
-  /** @param prompt the question, where the message is asked for */
+  /** @param prompt the question to ask if the message is typed in */
   read(prompt: string): Promise<ByteStream>;
 }
 
 /**
  * Opens a file now, so that a wrong name is noticed before anything else is asked.
  *
- * @param path undefined or `-`: standard input, or a prompt where that is a terminal
- * @param hidden whether a message is not shown while it is typed
- * @param inWholeFrames whether a plaintext is to come out as bytes
+ * @param path undefined or `-`: standard input, or a prompt if that is a terminal
+ * @param hidden whether to hide a message as it is typed
+ * @param inWholeFrames whether a plaintext will be written as raw ciphertext
  * @throws KmsPocError Usage
  */
 export async function openInput(
@@ -41,7 +41,7 @@ export async function openInput(
   if (path !== undefined && path !== '-') return openFile(path, inWholeFrames);
   if (!stdin.isTTY) {
     const file = standardInputFile();
-    // Node takes it for an empty input.
+    // Node treats a folder as an empty input.
     if (file?.isDirectory() === true) throw usageError('Standard input is a folder.', tarHint);
     return {
       file,
@@ -64,14 +64,15 @@ export async function openInput(
 
 async function openFile(path: string, inWholeFrames: boolean): Promise<Input> {
   try {
-    // Not a FileHandle: a stream on one takes half as long again, for its promises.
+    // A stream on a FileHandle takes half as long again, because of its promises.
     const fd = await promisify(open)(path, 'r');
     const stat = fstatSync(fd);
     if (stat.isDirectory()) {
       await promisify(close)(fd);
       throw usageError(`${path} is a folder, not a file.`, tarHint);
     }
-    // A read from a FIFO can wait for ever, and no exit while it does; a socket's never blocks.
+    // A read from a FIFO can block for ever, and the process can't exit meanwhile; a read from a
+    // socket never blocks.
     const stream = (): ByteStream =>
       readable(
         stat.isFIFO()
@@ -100,7 +101,7 @@ function standardInputFile(): Stats | undefined {
   try {
     return fstatSync(0);
   } catch {
-    return undefined; // closed: reading it says so
+    return undefined; // closed: reading it reports that
   }
 }
 

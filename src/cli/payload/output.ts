@@ -1,6 +1,4 @@
-/**
- * Where the payload goes: standard output, or a file that is there whole or not at all.
- */
+/** Where the payload goes: standard output, or a file that is written whole or not at all. */
 import { fstatSync, type Stats, statSync } from 'node:fs';
 import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -15,17 +13,17 @@ import { type Check, forFile, replaceFile, writeAll, writeError } from './replac
 
 export interface Output {
   readonly isTerminal: boolean;
-  /** The width of the terminal that it is; undefined where it is none, or none that says so. */
+  /** The width, if this is a terminal that reports one. */
   readonly columns: number | undefined;
-  /** True: nothing is seen of what was written unless the last of it was written too. */
+  /** True if nothing that was written can be seen until all of it was written. */
   readonly isHeldUntilEnd: boolean;
-  /** True: a file is there already, which the output will take the place of. */
+  /** True if the output will replace an existing file. */
   readonly replacesFile: boolean;
   /**
-   * Writes all of it, or throws; then a file is what it was before.
+   * Writes all of it, or throws; in that case a file is what it was before.
    *
-   * @param check looks at what was written to a file, before it takes its place, and throws to
-   *   leave what was there
+   * @param check inspects what was written to a file before it replaces the old one, and throws to
+   *   keep the old one
    * @throws KmsPocError FileError, OutputClosed; and what the payload or the check throws
    */
   write(payload: ByteStream, check?: Check): Promise<void>;
@@ -43,8 +41,8 @@ export const standardOutput: Output = {
 
 /**
  * @param path undefined or `-`: standard output
- * @param mayBeInput whether a file may be the input too, to be replaced in one step
- * @throws KmsPocError Usage: the file can't be written, or is the input
+ * @param mayBeInput whether the file may also be the input, to be replaced in one step
+ * @throws KmsPocError Usage, if the file can't be written, or is the input
  */
 export async function openOutput(
   path: string | undefined,
@@ -75,7 +73,7 @@ export async function openOutput(
     );
   }
   const isFile = existing === undefined || existing.isFile();
-  // Only a file: /dev/stdout can be a symlink to a pipe, which has no path.
+  // Only for a file: /dev/stdout can be a symlink to a pipe, which has no path.
   const target = isFile ? await resolveTarget(path).catch(refuse) : path;
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
   const isTerminal = existing !== undefined && isOwnTerminal(existing);
@@ -90,7 +88,7 @@ export async function openOutput(
   };
 }
 
-/** Whether it is the terminal that this process runs on: /dev/tty, /dev/stdout, /dev/pts/3. */
+/** Whether this is the terminal that the process runs on: /dev/tty, /dev/stdout, /dev/pts/3. */
 function isOwnTerminal(file: Stats): boolean {
   if (!file.isCharacterDevice()) return false;
   const open = [0, 1, 2].filter(isatty).map((descriptor) => fstatSync(descriptor));
@@ -99,7 +97,7 @@ function isOwnTerminal(file: Stats): boolean {
   );
 }
 
-/** A symlink stays: the file it points to is replaced, or made. */
+/** A symlink is kept, and the file it points to is replaced or created. */
 async function resolveTarget(path: string): Promise<string> {
   const inFolder = join(await realpath(dirname(path)), basename(path));
   const pointsTo = await readlink(inFolder).catch(() => undefined);
@@ -116,7 +114,7 @@ async function writeToDevice(target: string, payload: ByteStream): Promise<void>
 }
 
 async function writeToStandardOutput(payload: ByteStream): Promise<void> {
-  // Each write has its own callback; without a listener the stream's error event would be fatal.
+  // Each write has its own callback. Without a listener, the stream's error event would be fatal.
   stdout.on('error', () => undefined);
   for await (const chunk of payload) {
     await new Promise<void>((resolve, reject) => {
@@ -128,12 +126,12 @@ async function writeToStandardOutput(payload: ByteStream): Promise<void> {
   }
 }
 
-/** What is held in memory at most, for output that can't be streamed. */
+/** The most that is held in memory, for output that can't be streamed. */
 const maxWholeMebibytes = 64;
 
 /**
  * @param purpose why it must be held whole, for the error: `for --json`
- * @throws KmsPocError Usage: the message is too large for that
+ * @throws KmsPocError Usage, if the message is too large for that
  */
 export async function collectWhole(payload: ByteStream, purpose: string): Promise<Uint8Array> {
   const { bytes } = await collect(payload, maxWholeMebibytes * 2 ** 20);
@@ -146,6 +144,6 @@ export async function collectWhole(payload: ByteStream, purpose: string): Promis
   return bytes;
 }
 
-/** JSON's own escapes leave some characters that drive a terminal. */
+/** JSON's own escapes leave in some characters that control a terminal. */
 export const jsonLine = (value: object): ByteStream =>
   streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));

@@ -1,25 +1,27 @@
 /**
- * How far long work has come, on the last line of the terminal: what was read of the input, how
+ * The progress of long work, on the last line of the terminal: how much of the input was read, how
  * fast, and how long the rest will take.
  *
- * The clock starts with the first byte. Until then whoever makes the input may be asking for
+ * The clock starts with the first byte. Until then, whatever produces the input may be asking for
  * something on the same terminal: `sudo tar c / | kms-encrypt …`.
  */
 import type { ByteStream } from '../../streams/byte-stream.ts';
 import type { Input } from './input.ts';
 import { canShowStatus, showStatus } from '../terminal/status-line.ts';
 
-/** Shorter work is over before anyone has read a line about it. */
+/** Shorter work is over before anyone could read a line about it. */
 const quietMs = 1000;
 const redrawMs = 250;
-/** The rate is that of the last seconds: it tells what the rest will take. */
+/**
+ * The rate is measured over the last few seconds, because it predicts how long the rest will take.
+ */
 const rateWindowMs = 5000;
 
 export interface Progress {
   readonly bytes: number;
-  /** Undefined: unknown. */
+  /** Undefined if unknown. */
   readonly totalBytes: number | undefined;
-  /** Undefined where there are none. */
+  /** Undefined if the input is not lines. */
   readonly lines: number | undefined;
   readonly bytesPerSecond: number;
 }
@@ -50,7 +52,7 @@ async function* follow(
     const first = samples[0] ?? now;
     const progress: Progress = {
       bytes,
-      // A file that grew, or one that doesn't know its size (/proc), ends where it ends.
+      // A file that has grown, or one that doesn't know its size (/proc), ends where it ends.
       totalBytes: totalBytes !== undefined && bytes <= totalBytes ? totalBytes : undefined,
       lines: ofLines ? lines : undefined,
       bytesPerSecond: ((bytes - first.bytes) * 1000) / Math.max(now.time - first.time, 1),
@@ -73,7 +75,8 @@ async function* follow(
       if (ofLines) lines += countLineFeeds(chunk);
       yield chunk;
     }
-    // What was shown stays until something else is said or all is done: writing may take a while.
+    // The line stays until something else is printed or everything is done: writing may take a
+    // while.
     if (samples.length > 1) draw();
   } finally {
     clearInterval(timer);
@@ -86,7 +89,7 @@ function countLineFeeds(chunk: Uint8Array): number {
   return count;
 }
 
-/** @returns a line that is no longer than `columns`; the narrower, the less it says */
+/** @returns a line no longer than `columns`; the narrower it is, the less it says */
 export function progressLine(progress: Progress, columns: number): string {
   const { bytes, totalBytes, lines, bytesPerSecond } = progress;
   const rate = `${formatBytes(bytesPerSecond)}/s`;
@@ -118,7 +121,7 @@ function firstThatFits(choices: (string | undefined)[][], columns: number): stri
   return lines.find((line) => line.length <= columns) ?? (lines.at(-1) ?? '').slice(0, columns);
 }
 
-/** Puts a bar behind the percentage, where there is room for one. */
+/** Puts a bar after the percentage, if there is room for one. */
 function withBar(line: string, at: number, share: number, columns: number): string {
   const length = Math.min(columns - line.length - '  []'.length, 40);
   if (length < 10) return line;
@@ -129,7 +132,7 @@ function withBar(line: string, at: number, share: number, columns: number): stri
 function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
-  // What would round to 1,000 is shown in the next unit: three digits, always.
+  // What would round to 1,000 is shown in the next unit, so that there are always three digits.
   while (value >= 999.5 && units.length > 1) {
     value /= 1024;
     units.shift();

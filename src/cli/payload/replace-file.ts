@@ -1,4 +1,4 @@
-/** A file that is there whole or not at all: written beside its place, then renamed into it. */
+/** A file that is written whole or not at all: written next to its target, then renamed. */
 import { randomBytes } from 'node:crypto';
 import { createReadStream, unlinkSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename } from 'node:fs/promises';
@@ -10,21 +10,21 @@ import type { ByteStream } from '../../streams/byte-stream.ts';
 
 export type Check = (written: ByteStream) => Promise<void>;
 
-/** Temporary files of this run: whatever way it ends, none is left (but for kill -9). */
+/** The temporary files of this run. However it ends, none is left (except after kill -9). */
 const temporaryFiles = new Set<string>();
 process.on('exit', () => {
   for (const file of temporaryFiles) {
     try {
       unlinkSync(file);
     } catch {
-      // It is gone already.
+      // It is already gone.
     }
   }
 });
 
 /**
- * @param check looks at what was written, before it takes its place, and throws to leave what was
- *   there
+ * @param check inspects what was written before it replaces the target, and throws to keep the old
+ *   file
  * @throws KmsPocError FileError; and what the payload or the check throws
  */
 export async function replaceFile(
@@ -54,8 +54,8 @@ export async function replaceFile(
 }
 
 /**
- * A run that was killed (kill -9, the power) could not take its temporary file away, which may hold
- * a plaintext: the next one for the same file does.
+ * A run that was killed (kill -9, a power cut) could not remove its temporary file, which may
+ * contain a plaintext. The next run for the same file removes it.
  */
 async function removeLeftovers(target: string): Promise<void> {
   const folder = dirname(target);
@@ -79,7 +79,7 @@ function unlinkQuietly(file: string): void {
   try {
     unlinkSync(file);
   } catch {
-    // It was never made.
+    // It was never created.
   }
   temporaryFiles.delete(file);
 }
@@ -90,7 +90,7 @@ export async function writeAll(
   payload: ByteStream,
 ): Promise<void> {
   for await (const chunk of payload) {
-    // One write may take only a part.
+    // One write may take only part of it.
     for (let rest = chunk; rest.length > 0;) {
       const { bytesWritten } = await forFile(target, () => handle.write(rest));
       rest = rest.subarray(bytesWritten);

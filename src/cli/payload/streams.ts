@@ -1,6 +1,6 @@
 /**
- * Where a run's payload comes from and goes to, and for whom it is. What can be wrong is found
- * before a message is asked for.
+ * Where a run's payload comes from and goes to, and who it is for. Anything that can be wrong is
+ * found before a message is asked for.
  */
 import { stdin } from 'node:process';
 
@@ -21,7 +21,7 @@ export interface Streams {
 interface StreamOptions {
   /** Whether the output may be the input's file, to be replaced in one step. */
   readonly inPlace?: boolean;
-  /** Whether to read a frame at once: see input.ts. */
+  /** Whether to read a whole frame at a time: see input.ts. */
   readonly inWholeFrames?: boolean;
 }
 
@@ -32,13 +32,13 @@ export async function openStreams(
 ): Promise<Streams> {
   const input = await openInput(args.in, args.hide, inWholeFrames);
   const output = await openOutput(args.out, input, inPlace);
-  // On a terminal the payload itself shows how far it is; --json is for programs.
+  // On a terminal the payload itself shows the progress; --json is for programs.
   const isSilent = args.quiet || args.json || output.isTerminal;
   return { input: isSilent ? input : withProgress(input, args.batch), output };
 }
 
 /**
- * For one message: its streams, and its user, whom a person is asked for.
+ * For a single message: its streams and its user, who is asked for in a terminal.
  *
  * @throws KmsPocError
  */
@@ -70,7 +70,7 @@ export async function openBatch(args: Arguments, options: StreamOptions = {}): P
   return openStreams(args, options);
 }
 
-/** @throws KmsPocError Usage, for what a batch has no use for */
+/** @throws KmsPocError Usage, for options that make no sense for a batch */
 export function checkBatchArguments(args: Arguments): void {
   for (const name of ['json', 'binary', 'hide'] as const) {
     if (args[name]) {

@@ -1,7 +1,7 @@
 /**
- * Reads one message from a person on a raw terminal, typed or pasted, as exact bytes. A terminal
- * in its usual, cooked mode cuts a line at 4,095 bytes (1,024 on macOS) and hands the lines of a
- * paste to whatever reads next: the shell.
+ * Reads one message from a person on a raw terminal, typed or pasted, as exact bytes. A terminal in
+ * its usual, cooked mode cuts a line off at 4,095 bytes (1,024 on macOS) and hands the remaining
+ * lines of a paste to whatever reads next: the shell.
  */
 import { isUtf8 } from 'node:buffer';
 import type { ReadStream, WriteStream } from 'node:tty';
@@ -9,29 +9,32 @@ import { KmsPocError, usageError } from '../../errors.ts';
 import { createLineEditor, type Outcome } from './line-editor.ts';
 import { layOut, redraw } from './wrap.ts';
 
-// The terminal puts ESC[200~ and ESC[201~ around what is pasted, so that it can be told from keys.
+// The terminal puts ESC[200~ and ESC[201~ around a paste, which tells it apart from keys.
 const bracketedPasteOn = '\x1b[?2004h';
 const bracketedPasteOff = '\x1b[?2004l';
 
-/** What belongs together comes faster than this, over a slow connection too; people type slower. */
+/**
+ * What belongs together arrives faster than this, even over a slow connection; people type slower.
+ */
 const pauseMs = 100;
 
-/** Ctrl-C comes as a byte in raw mode; these are from outside. */
+/** In raw mode Ctrl-C arrives as a byte; these come from outside. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Asks for a message, again when it was empty. The keys and how pastes are taken: see
- * `createLineEditor`. Ctrl-Z suspends. The terminal is as it was on every way out.
+ * Asks for a message, and asks again if it was empty. For the keys and the handling of pastes, see
+ * `createLineEditor`. Ctrl-Z suspends. However this ends, the terminal is restored.
  *
- * @param options.prompt shown before the message, with the space between them
+ * @param options.prompt shown before the message, including the space between them
  * @param options.hidden show nothing of what is typed
- * @param options.input the terminal to read, standard input when not given
- * @param options.output the terminal to draw on, standard error when not given: standard output
- * carries the payload
+ * @param options.input the terminal to read, by default standard input
+ * @param options.output the terminal to draw on, by default standard error, because standard output
+ *   carries the payload
  * @returns the message: UTF-8, at least one byte, without the Enter that ended it
  * @throws KmsPocError `Interrupted` on Ctrl-C, on Ctrl-D or Esc instead of a message, on SIGINT,
- * and when another listener takes SIGTERM or SIGHUP, which else end the process, as does the end of
- * the input: the terminal is gone then; `Usage` when the terminal sent something else than UTF-8
+ *   and on SIGTERM or SIGHUP if another listener handles those; otherwise they end the process, and
+ *   so does the end of the input, which means that the terminal is gone; `Usage` if the terminal
+ *   sent anything but UTF-8
  */
 export function readMessage({
   prompt,
@@ -59,7 +62,7 @@ export function readMessage({
       shown = wanted;
     };
     const drawAnew = (): void => {
-      // Away with what was typed ahead and echoed by the terminal itself: it comes again below.
+      // Erases what was typed ahead and echoed by the terminal itself: it is drawn again below.
       output.write('\r\x1b[K');
       shown = [''];
       draw();
@@ -74,7 +77,7 @@ export function readMessage({
     };
 
     const finish = (): void => {
-      // A terminal that is gone makes errors here, which lead here.
+      // A terminal that is gone causes errors here, which lead back to this function.
       if (isFinished) return;
       isFinished = true;
       clearTimeout(timer);
@@ -99,8 +102,9 @@ export function readMessage({
       if (outcome === 'suspended') {
         leaveRawMode();
         process.off('SIGCONT', onContinued);
-        // As the terminal does in its usual mode: the whole group, else npm would go on waiting.
-        // It stops here, and goes on here when the shell says so, or at once if there is none.
+        // As the terminal does in its usual mode: the whole group is suspended, or npm would keep
+        // waiting. The process stops here, and continues here when the shell says so, or at once if
+        // there is no shell.
         process.kill(0, 'SIGTSTP');
         process.on('SIGCONT', onContinued);
         onContinued();
@@ -124,8 +128,8 @@ export function readMessage({
         resolve(message);
       }
     };
-    // Also after a SIGSTOP from outside: the shell has set the terminal back, with echo, but Node
-    // takes it for raw until told otherwise.
+    // Also after a SIGSTOP from outside: the shell has reset the terminal, with echo, but Node
+    // thinks that it is raw until told otherwise.
     const onContinued = (): void => {
       input.setRawMode(false);
       enterRawMode();
@@ -135,7 +139,8 @@ export function readMessage({
       clearTimeout(timer);
       clearImmediate(immediate);
       timer = setTimeout(() => {
-        // On a busy machine the timer may be late too: what has come by now is read first.
+        // On a busy machine the timer may be late too, so whatever has arrived by now is read
+        // first.
         immediate = setImmediate(() => {
           act(editor.pause());
         });
@@ -144,18 +149,18 @@ export function readMessage({
     };
     const onSignal = (signal: NodeJS.Signals): void => {
       fail(new KmsPocError('Interrupted', 'Interrupted.'));
-      // With our listener gone the signal does what it does by itself.
+      // With our listener removed, the signal does what it does by default.
       if (signal !== 'SIGINT' && process.listenerCount(signal) === 0) {
         process.kill(process.pid, signal);
       }
     };
-    // The kernel's SIGHUP is on its way, or went to others. An ordinary end isn't possible: Node 20
-    // aborts, with a core dump, when it can't set a terminal back.
+    // The kernel's SIGHUP is on its way, or went to other processes. A normal exit isn't possible:
+    // Node 20 aborts, with a core dump, when it can't restore a terminal.
     const onGone = (): void => {
       onSignal('SIGHUP');
     };
 
-    // A crash must not leave a terminal behind that shows nothing of what is typed.
+    // A crash must not leave a terminal that doesn't show what is typed.
     process.once('exit', leaveRawMode).on('SIGCONT', onContinued);
     for (const signal of signals) process.on(signal, onSignal);
     output.on('error', onGone);
@@ -166,7 +171,7 @@ export function readMessage({
   });
 }
 
-/** A serial line doesn't know its size: 0, or nothing. */
+/** A serial line doesn't know its size: it reports 0, or nothing. */
 function windowSize({ columns, rows }: WriteStream): { columns: number; rows: number } {
   return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
 }

@@ -1,4 +1,4 @@
-/** The passphrase of an RSA key file: from a file, or asked for. Never from argv or a variable. */
+/** The passphrase of an RSA key file: from a file, or typed in. Never from argv or a variable. */
 import { reasonOf, usageError } from '../../errors.ts';
 import type { Events } from '../../events.ts';
 import { readSmallFile } from '../../streams/small-file.ts';
@@ -11,7 +11,7 @@ import { visibleText } from './visible-text.ts';
 
 /**
  * @param keyFile the key that it opens, for the question
- * @returns bytes, which whoever uses them zeroes
+ * @returns bytes, which the caller zeroes after use
  * @throws KmsPocError Usage, Interrupted
  */
 export async function readPassphrase(
@@ -48,5 +48,5 @@ export function askOnce(
   ask: (file: string) => Promise<Uint8Array>,
 ): (file: string) => Promise<Uint8Array> {
   const askedOnce = once(ask);
-  return async (file) => Uint8Array.from(await askedOnce(file)); // whoever gets it zeroes it
+  return async (file) => Uint8Array.from(await askedOnce(file)); // the caller zeroes its copy
 }

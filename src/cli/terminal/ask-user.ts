@@ -1,4 +1,4 @@
-/** Who the message is for: a menu of the users, or a name where any is allowed. */
+/** Asks who the message is for: a menu of the users, or a name if any is allowed. */
 import process, { env, stderr, stdin } from 'node:process';
 
 import { KmsPocError } from '../../errors.ts';
@@ -9,10 +9,11 @@ export const isInteractive = (): boolean => stdin.isTTY && stderr.isTTY;
 
 /** @throws KmsPocError Interrupted */
 export async function askUser(users: readonly string[] | '*'): Promise<string> {
-  // https://no-color.org: prompts knows it under Node's older name only, and looks when it is loaded.
+  // https://no-color.org: prompts only knows Node's older name for it, and checks when it is
+  // loaded.
   if (env.NO_COLOR) env.NODE_DISABLE_COLORS = '1';
   const { default: prompts } = await import('prompts');
-  // It hides the cursor, and a signal ends the command without its knowing.
+  // prompts hides the cursor, and doesn't notice when a signal ends the command.
   const showCursor = (): void => {
     stderr.write('\x1b[?25h');
   };
@@ -40,7 +41,7 @@ export async function askUser(users: readonly string[] | '*'): Promise<string> {
   );
   process.off('exit', showCursor);
   const { user } = answer as { user?: unknown };
-  // At the end of its input prompts settles without an answer.
+  // At the end of its input, prompts resolves without an answer.
   if (typeof user !== 'string') throw new KmsPocError('Interrupted', 'Interrupted.');
   return user;
 }

@@ -1,4 +1,4 @@
-/** What was found out about a ciphertext, as a text for people. */
+/** The description of a ciphertext, as text for people. */
 import type { Inspection } from '../../messages/inspect.ts';
 import type { MessageInspection } from '../../envelope/inspect.ts';
 import { maxUnverifiedBytes, mebibyte } from '../../envelope/limits.ts';
@@ -8,15 +8,15 @@ import { wrap } from './wrap.ts';
 
 interface Row {
   readonly label: string;
-  /** Each begins a line. */
+  /** Each entry starts a new line. */
   readonly entries: readonly string[];
 }
 
-/** @param columns the width to keep to, where the words are short enough */
+/** @param columns the width to keep to, if the words are short enough */
 export function inspectionText(inspection: Inspection, columns: number): string {
   const { rows, remarks } =
     inspection.format === 'kms' ? describeBlob(inspection.bytes) : describeMessage(inspection);
-  // The last column stays free: terminals differ in where the cursor goes from it.
+  // The last column stays free: terminals differ in where the cursor goes from there.
   const width = Math.max(columns - 1, 20);
   const lines = [
     ...rows.flatMap((row) => layOutRow(row, width)),
@@ -40,7 +40,7 @@ const describeBlob = (bytes: number): Description => ({
   ],
 });
 
-/** A header has room for thousands, and that would bury the rest. */
+/** A header has room for thousands, which would bury the rest. */
 const maxContextEntries = 16;
 
 function describeMessage(message: MessageInspection): Description {
@@ -107,9 +107,9 @@ function shownContext(context: readonly (readonly [string, string])[]): string[]
 }
 
 /**
- * A name from a header may hold anything. One that could pass for more than a name, be it with a
- * space in it, is in quotes, with what is no letter escaped as in JSON; of a long one the beginning
- * is shown.
+ * A name from a header can contain anything. One that could pass for more than a name, even if it
+ * only contains a space, is put in quotes, with special characters escaped as in JSON. Of a long
+ * one, only the beginning is shown.
  */
 function shownName(name: string): string {
   const shown = name.slice(0, 128);
@@ -125,7 +125,7 @@ const counted = (count: number, what: string): string =>
 const labelColumns = 12;
 const indent = '  ';
 
-/** The entries beside the label, or below it where a word of theirs is too long for that. */
+/** Puts the entries beside the label, or below it if one of their words is too long for that. */
 function layOutRow({ label, entries }: Row, width: number): string[] {
   const beside = layOut(entries, width - labelColumns);
   if (beside.every((line) => line.length <= width - labelColumns)) {
@@ -135,7 +135,7 @@ function layOutRow({ label, entries }: Row, width: number): string[] {
 }
 
 const layOut = (entries: readonly string[], width: number): string[] =>
-  // An ARN stays whole, to be copied; the name of a suite has room to break.
+  // An ARN stays in one piece, so that it can be copied; the name of a suite can be broken.
   entries.flatMap((entry) =>
     wrap(entry, width, { split: (word) => word.split(/(?<=_)/), hanging: indent }),
   );

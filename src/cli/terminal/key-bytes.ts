@@ -1,6 +1,6 @@
 /**
- * What a terminal sends, taken apart byte by byte: text and control characters, pastes between
- * the marks of bracketed paste, and escape sequences, which are keys without a meaning here.
+ * Takes apart what a terminal sends, byte by byte: text and control characters, pastes between the
+ * marks of bracketed paste, and escape sequences, which are keys that have no meaning here.
  */
 
 const escape = 0x1b;
@@ -10,18 +10,19 @@ const pasteEnd = [...Buffer.from('\x1b[201~')];
 
 interface TerminalInput {
   /**
-   * @returns a byte of text or a control character; or the bytes of a whole paste, in which LF
-   * stands for CR and CR LF, because terminals send these for the line breaks of what is pasted;
-   * `undefined` when the byte was part of an escape sequence, or of something that goes on
+   * @returns a byte of text or a control character; or the bytes of a whole paste, in which CR and
+   *   CR LF have become LF, because terminals send these for the line breaks of a paste;
+   *   `undefined` if the byte was part of an escape sequence, or of something that is not complete
+   *   yet
    */
   take: (byte: number) => number | number[] | undefined;
-  /** True between the marks of a paste: nothing but the end mark ends it. */
+  /** True between the marks of a paste, which only the end mark ends. */
   isInPaste: () => boolean;
   /**
-   * Nothing came for a while, so an escape sequence that was begun doesn't go on. Not for the time
-   * in a paste.
+   * To be called when nothing has arrived for a while, so that an unfinished escape sequence is
+   * over. Not for use during a paste.
    *
-   * @returns true when it was nothing but ESC: the key itself
+   * @returns true if it was nothing but ESC: the key itself
    */
   pause: () => boolean;
 }
@@ -31,7 +32,7 @@ export function createTerminalInput(): TerminalInput {
   let parameters = '';
   let bytesToSkip = 0;
   let paste: number[] = [];
-  /** How many of the last bytes are the beginning of the end mark. */
+  /** How many of the last bytes match the beginning of the end mark. */
   let pasteEndMatched = 0;
 
   const skip = (count: number): void => {
@@ -46,8 +47,8 @@ export function createTerminalInput(): TerminalInput {
       state = 'text';
       return withLineFeeds(paste);
     }
-    // What only began like the end mark is content. The mark has no second ESC, so it can begin
-    // anew with this byte only.
+    // What only began like the end mark is content. The mark has no second ESC, so only this byte
+    // can start it again.
     paste.push(...pasteEnd.slice(0, pasteEndMatched));
     pasteEndMatched = byte === escape ? 1 : 0;
     if (byte !== escape) paste.push(byte);
@@ -72,7 +73,7 @@ export function createTerminalInput(): TerminalInput {
           paste = [];
           pasteEndMatched = 0;
         } else if (parameters === '') {
-          // A mouse's button and place; F1 to F5 of the Linux console.
+          // A mouse click (button and position), or F1 to F5 on the Linux console.
           skip(character === 'M' ? 3 : character === '[' ? 1 : 0);
         } else {
           state = 'text';
@@ -84,14 +85,14 @@ export function createTerminalInput(): TerminalInput {
       case 'skip':
         skip(bytesToSkip - 1);
         break;
-      default: // a control string's text
+      default: // the text of a control string
     }
   };
 
   return {
     take: (byte) => {
       if (state === 'paste') return takePasted(byte);
-      // A control character cuts an escape sequence: Ctrl-C and Enter always work.
+      // A control character interrupts an escape sequence, so that Ctrl-C and Enter always work.
       if (byte < 0x20) state = byte === escape ? 'escape' : 'text';
       else if (state !== 'text') {
         takeEscapeSequence(byte);
@@ -108,7 +109,7 @@ export function createTerminalInput(): TerminalInput {
   };
 }
 
-/** @returns how many bytes follow this one in the UTF-8 character that it begins */
+/** @returns how many bytes follow this one in the UTF-8 character that it starts */
 function continuationBytes(byte: number): number {
   if (byte < 0xc0) return 0;
   return byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;

@@ -1,35 +1,36 @@
 /**
- * A message as it is typed and pasted on a raw terminal: what the terminal sends goes in, the
- * message comes out, and what to show of it. No input or output of its own, and no clock: whoever
- * reads the terminal says when nothing came for a while.
+ * A message as it is typed and pasted on a raw terminal: what the terminal sends goes in; the
+ * message, and what to show of it, comes out. It does no input or output and has no clock: whoever
+ * reads the terminal tells it when nothing has arrived for a while.
  *
- * How the bytes are split into reads makes no difference, but for two keys that are known by
- * coming alone in a read: Enter, which then needs no pause, and Ctrl-C, which then interrupts even
- * a paste whose end mark was lost.
+ * How the bytes are split into reads makes no difference, except for two keys that are recognized
+ * by arriving alone in a read: Enter, which then needs no pause, and Ctrl-C, which then interrupts
+ * even a paste whose end mark was lost.
  */
 import { isUtf8 } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
 import { createTerminalInput } from './key-bytes.ts';
 import { visibleText } from './visible-text.ts';
 
-/** What a read or a pause led to; `undefined`: go on reading. */
+/** The outcome of a read or a pause; `undefined` to continue reading. */
 export type Outcome = 'entered' | 'interrupted' | 'suspended' | undefined;
 
 export interface LineEditor {
-  /** Takes the bytes of one read. What follows the byte that ended the message is dropped. */
+  /** Takes the bytes of one read. Anything after the byte that ended the message is dropped. */
   feed: (chunk: Uint8Array) => Outcome;
   /**
-   * Nothing came for a while: an ESC was the key and no escape sequence, a line break was Enter and
-   * not one of several in a paste, and what came until now belongs together.
+   * To be called when nothing has arrived for a while: an ESC was the key and not an escape
+   * sequence, a line break was Enter and not one of several in a paste, and everything so far
+   * belongs together.
    */
   pause: () => Outcome;
-  /** The message so far, to show on one line: nothing in it can drive the terminal. */
+  /** The message so far, to show on one line: nothing in it can control the terminal. */
   visible: () => string;
   /** The message: the bytes as they came, with LF for each line break. */
   message: () => Uint8Array;
 }
 
-/** Pastes up to this length, without line breaks, are shown as they are. */
+/** Pastes up to this length, without line breaks, are shown in full. */
 const longestShownPaste = 200;
 
 const key = {
@@ -45,28 +46,31 @@ const key = {
   backspace: 0x7f,
 };
 
-/** A run of text, or what is shown as a summary and taken back by Backspace as one. */
+/**
+ * A run of text; or something that is shown as a summary, and that Backspace removes as a whole.
+ */
 interface Piece {
   bytes: number[];
   isSummarized: boolean;
 }
 
 /**
- * Keys: Enter or Ctrl-D ends the message; Ctrl-D or Esc interrupts when there is none yet; Ctrl-C
- * interrupts always; Backspace takes back one character as people count them, or the whole of a
- * paste that is shown as a summary; Ctrl-W a word; Ctrl-U everything. Tab is part of the message.
- * Other control characters, and escape sequences, are keys without a meaning here and ignored.
+ * The keys: Enter or Ctrl-D ends the message; Ctrl-D or Esc interrupts if there is none yet; Ctrl-C
+ * always interrupts; Backspace removes one character as people count them, or the whole of a paste
+ * that is shown as a summary; Ctrl-W removes a word; Ctrl-U removes everything. Tab is part of the
+ * message. Other control characters and escape sequences are keys that have no meaning here, and
+ * are ignored.
  *
- * All of a bracketed paste belongs to the message, control characters included. Without its marks
- * a line break with more behind it, before a pause, makes a paste of all that came since the pause
- * before: else the first line alone would be the message, and the shell would run the others.
+ * All of a bracketed paste belongs to the message, including control characters. Without the marks,
+ * a line break with more after it, before a pause, turns everything since the previous pause into a
+ * paste: otherwise the first line alone would be the message, and the shell would run the others.
  */
 export function createLineEditor(): LineEditor {
   const input = createTerminalInput();
   let pieces: Piece[] = [];
   /** What came since the last pause, typed or pasted without marks: the next pause tells which. */
   let burst: Piece = { bytes: [], isSummarized: false };
-  /** A line break that is Enter if nothing follows. */
+  /** A line break that is Enter if nothing follows it. */
   let pendingBreak: number | undefined;
 
   const isEmpty = (): boolean => pieces.length === 0 && burst.bytes.length === 0;
@@ -88,13 +92,13 @@ export function createLineEditor(): LineEditor {
     burst.isSummarized = true;
   };
 
-  /** Takes back the last summarized piece, or what `lastPart` finds at the end of the text. */
+  /** Removes the last summarized piece, or what `lastPart` finds at the end of the text. */
   const erase = (lastPart: (text: string) => string): void => {
     settleBurst();
     const last = pieces.at(-1);
     if (last === undefined) return;
     const bytes = Buffer.from(last.bytes);
-    // Of what is no text, one byte: decoding it would not give the same bytes back.
+    // If it is not text, one byte is removed: decoding it would not give the same bytes back.
     const count = isUtf8(bytes) ? Buffer.byteLength(lastPart(bytes.toString())) : 1;
     last.bytes.length -= last.isSummarized ? bytes.length : count;
     if (last.bytes.length === 0) pieces.pop();
@@ -169,9 +173,9 @@ export function createLineEditor(): LineEditor {
   };
 
   const visible = (): string => {
-    // A paste without marks is shown when it is whole.
+    // A paste without marks is shown once it is complete.
     const shown = burst.isSummarized ? pieces : [...pieces, burst];
-    // Characters of which only the first bytes have come are not shown yet.
+    // Characters of which only the first bytes have arrived are not shown yet.
     const decoder = new StringDecoder('utf8');
     return shown
       .map(({ bytes, isSummarized }) =>
@@ -188,12 +192,12 @@ export function createLineEditor(): LineEditor {
 
 /** @returns the last character as people count them: an emoji family, a letter with its accents */
 function lastCharacter(text: string): string {
-  // Made by Backspace only: it loads the Unicode rules for all languages.
+  // Only created on Backspace, because it loads the Unicode rules of all languages.
   const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text);
   return segments.containing(text.length - 1)?.segment ?? '';
 }
 
-/** @returns the last word, with the spaces behind it */
+/** @returns the last word, with the spaces after it */
 function lastWord(text: string): string {
   return text.slice(text.trimEnd().lastIndexOf(' ') + 1);
 }
@@ -217,7 +221,7 @@ function summary(bytes: number[]): string {
   const endsInBreak = bytes.at(-1) === key.lineFeed;
   const parts = [counted(countCharacters(bytes), 'character')];
   if (breaks > 0) parts.push(counted(endsInBreak ? breaks : breaks + 1, 'line'));
-  // It is part of the message, and nobody would see it.
+  // It is part of the message, but nobody would see it.
   if (endsInBreak) parts.push('line break at the end');
   return `[pasted ${parts.join(', ')}]`;
 }

@@ -1,13 +1,14 @@
 /**
- * All that is said to people comes from here, on standard error: notices and errors. (Questions are
- * drawn by ask-*.ts, progress by status-line.ts.) Standard output carries the payload and nothing
- * else (payload/output.ts).
+ * Everything that is said to people comes from here, on standard error: notices and errors.
+ * (Questions are drawn by ask-*.ts, progress by status-line.ts.) Standard output carries the
+ * payload and nothing else (payload/output.ts).
  *
- * - A notice or an error is one line that begins with the command's name; what to do about it is a
+ * - A notice or an error is one line that begins with the command's name. What to do about it is a
  *   second line that begins with `hint:`.
- * - Nothing is asked unless standard input and standard error are both a terminal.
- * - With --json an error is one JSON object.
- * - The status line is below all else: it is gone before anything else is written, and at the end.
+ * - Nothing is asked unless both standard input and standard error are a terminal.
+ * - With --json, an error is one JSON object.
+ * - The status line is always the last one: it is erased before anything else is written, and at
+ *   the end.
  */
 import { stderr } from 'node:process';
 
@@ -17,9 +18,9 @@ import { clearStatus } from './status-line.ts';
 import { visibleJson, visibleLine, visibleText } from './visible-text.ts';
 
 export interface Notices {
-  /** Something worth knowing; with --quiet it is not said. */
+  /** Something worth knowing; not shown with --quiet. */
   readonly notice: (text: string) => void;
-  /** Something that must be known, --quiet or not. */
+  /** Something that must be known, even with --quiet. */
   readonly warn: (text: string) => void;
 }
 
@@ -28,7 +29,7 @@ const say = (text: string): void => {
   stderr.write(`${text}\n`);
 };
 
-/** Says each thing once, however many messages, keys and roles come upon it. */
+/** Says each thing once, however many messages, keys and roles run into it. */
 export function createNotices(command: CommandName, isQuiet: boolean): Notices {
   const said = new Set<string>();
   const warn = (text: string): void => {
@@ -39,7 +40,7 @@ export function createNotices(command: CommandName, isQuiet: boolean): Notices {
   return { warn, notice: isQuiet ? () => undefined : warn };
 }
 
-/** Lets go of a reader that is gone: a notice nobody can read must not end the run. */
+/** Ignores a reader that has gone: a notice nobody can read must not end the run. */
 export function ignoreClosedStandardError(): void {
   stderr.on('error', () => undefined);
 }
@@ -69,7 +70,7 @@ export function showStack(error: unknown): void {
   }
 }
 
-/** Says what the payload behind it on a terminal is; no line break is added. */
+/** Says what the payload that follows on a terminal is; no line break is added. */
 export function showLabel(text: string): void {
   clearStatus();
   stderr.write(text);

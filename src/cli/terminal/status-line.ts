@@ -1,5 +1,5 @@
 /**
- * The last line of the terminal, drawn over as work goes on. It is below all else: gone before
+ * The last line of the terminal, redrawn as work goes on. It is always the last one: erased before
  * anything else is written, and at the end.
  */
 import process, { env, stderr } from 'node:process';
@@ -8,14 +8,14 @@ let status = '';
 let isExitWatched = false;
 let isAsking = false;
 
-/** Whether a line can be drawn over. */
+/** Whether a line can be redrawn. */
 export const canShowStatus = (): boolean => stderr.isTTY && env.TERM !== 'dumb';
 
 /**
- * Draws the status line, or draws it anew. The cursor waits at its start: where a terminal breaks
- * the line in two because its window became narrower, all of it can still be erased from there.
+ * Draws or redraws the status line. The cursor stays at its start, so that all of it can still be
+ * erased if the window becomes narrower and the terminal breaks the line in two.
  *
- * @param text given the columns that it may take
+ * @param text receives the number of columns that it may take
  */
 export function showStatus(text: (columns: number) => string): void {
   if (isAsking) return;
@@ -34,11 +34,11 @@ export function clearStatus(): void {
 
 /**
  * A serial line doesn't know its size. The last column stays free: terminals differ in where the
- * cursor goes from it.
+ * cursor goes from there.
  */
 const statusColumns = (): number => (stderr.columns > 0 ? stderr.columns : 80) - 1;
 
-/** To the end of the line, or of the screen where the line may take several rows by now. */
+/** Erases to the end of the line, or of the screen if the line may take several rows by now. */
 const eraseStatus = (): string => (status.length > statusColumns() ? '\x1b[J' : '\x1b[K');
 
 /** Keeps the status line away while a question waits for its answer. */

@@ -1,18 +1,19 @@
 /**
- * Text that cannot drive the terminal it is shown in. A decrypted or pasted message is somebody
+ * Text that can't control the terminal it is shown in. A decrypted or pasted message is someone
  * else's text: written as it is, an ESC in it could recolour the screen, change the window's title
- * or make the terminal type an answer into the shell, and a CR could draw over what stands there.
+ * or make the terminal type an answer into the shell, and a CR could overwrite what is on the line.
  */
 
-// C0 but newline and tab, DEL, C1 (U+009B alone starts an escape sequence in many terminals), and
-// the bidirectional embeddings, overrides and isolates, which make text read in another order than
-// it is stored. Zero-width characters and the marks U+200E and U+200F stay: emoji and right-to-left
-// scripts need them, and they move nothing.
+// C0 except newline and tab, DEL, C1 (U+009B alone starts an escape sequence in many terminals),
+// and the bidirectional embeddings, overrides and isolates, which make text read in a different
+// order than it is stored. Zero-width characters and the marks U+200E and U+200F are kept: emoji
+// and right-to-left scripts need them, and they don't move anything.
 const unsafe = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * @returns the text with what could drive a terminal, or reorder what is shown, as `\x1b` or
- * `\u202e`: plain ASCII, for terminals that have no other letters; newline and tab stay
+ * @returns the text with anything that could control a terminal, or reorder what is shown, written
+ *   as `\x1b` or `\u202e`: plain ASCII, for terminals that have no other letters; newline and tab
+ *   are kept
  */
 export function visibleText(text: string): string {
   return text.replace(unsafe, (character) => {
@@ -26,10 +27,10 @@ export const visibleLine = (text: string): string =>
   visibleText(text).replace(/[\n\t]/g, (character) => (character === '\n' ? '\\n' : '\\t'));
 
 /**
- * The same for JSON, which stays the same value: all that is unsafe can only stand in its texts,
+ * The same for JSON, whose value doesn't change: unsafe characters can only occur in its strings,
  * where an escape means the character.
  *
- * @param json lines of it; the line breaks between them stay
+ * @param json lines of JSON; the line breaks between them are kept
  */
 export function visibleJson(json: string): string {
   return json.replace(

@@ -1,18 +1,18 @@
 /**
- * Text in the width of a terminal whose idea of widths we don't know: one shows a family emoji two
- * columns wide, the next eight. So lines are broken here, early enough by every terminal's count,
+ * Fits text into the width of a terminal whose idea of widths we don't know: one shows a family
+ * emoji two columns wide, another eight. So lines are broken here, early enough for any terminal,
  * and never by the terminal.
  */
 
-/** A space that no line is broken at: between a number and its unit. */
+/** A space where no line is broken: between a number and its unit. */
 export const unbreakable = '\u00a0';
 
 /**
  * Breaks a text into lines between words.
  *
- * @param options.split takes a word apart that is longer than a line; a part that is still longer
+ * @param options.split takes apart a word that is longer than a line; a part that is still too long
  *   goes over the edge, for the terminal to break
- * @param options.hanging what all lines but the first begin with
+ * @param options.hanging what every line but the first begins with
  */
 export function wrap(
   text: string,
@@ -40,10 +40,10 @@ export function wrap(
 }
 
 /**
- * For text that is drawn anew as it is typed, where the number of rows must be certain.
+ * For text that is redrawn as it is typed, where the number of rows must be certain.
  *
- * @param columns the window's width; the last column stays free, because terminals differ in
- * where the cursor goes from it
+ * @param columns the window's width; the last column stays free, because terminals differ in where
+ *   the cursor goes from there
  * @returns the text in rows that fit, broken anywhere
  */
 export function layOut(text: string, columns: number): string[] {
@@ -65,9 +65,9 @@ export function layOut(text: string, columns: number): string[] {
 }
 
 /**
- * What to write to turn the rows on the screen, with the cursor behind the last one, into others.
- * Text that was only added is written alone; else whole rows are drawn again, from the first one
- * that differs.
+ * Returns what to write to turn the rows on the screen, with the cursor after the last one, into
+ * others. If text was only added, just that is written; otherwise whole rows are redrawn, from the
+ * first one that differs.
  */
 export function redraw(
   shown: string[],
@@ -77,33 +77,33 @@ export function redraw(
   const last = shown.length - 1;
   let first = shown.findIndex((row, index) => row !== wanted[index]);
   if (first < 0) first = last;
-  // A row must be left to put the cursor behind.
+  // There must be a row left to put the cursor after.
   first = Math.min(first, wanted.length - 1);
 
   const shownRow = shown[first] ?? '';
   if (first === last && wanted[first]?.startsWith(shownRow) === true) {
     return [wanted[first]?.slice(shownRow.length), ...wanted.slice(first + 1)].join('\r\n');
   }
-  // After the window was made narrower the terminal may have broken rows in two, and above its top
-  // nothing can be drawn: then everything is written anew, below.
+  // After the window was made narrower, the terminal may have broken rows in two, and nothing can
+  // be drawn above its top edge: then everything is written again, below.
   const isCursorLost = shown.some((row) => layOut(row, columns).length > 1);
   if (isCursorLost || last - first >= height) return `\r\n${wanted.join('\r\n')}`;
   const up = last > first ? `\x1b[${last - first}A` : '';
   return `${up}\r\x1b[J${wanted.slice(first).join('\r\n')}`;
 }
 
-/** @returns the columns that a text on one row takes on the terminal that gives it the most */
+/** @returns how many columns text on one row takes on the terminal that gives it the most */
 export function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += widthAtMost(character);
   return width;
 }
 
-/** @returns the columns that a code point takes on the terminal that gives it the most */
+/** @returns how many columns a code point takes on the terminal that gives it the most */
 function widthAtMost(character: string): number {
   if (character === '\t') return 8;
   if (/[\p{Mn}\p{Me}\u200d]/u.test(character)) return 0;
-  // Behind here are the wide letters and emoji, and some narrow ones: an estimate that is too
-  // large breaks a row early, one that is too small would lose count of the rows.
+  // From here on come the wide letters and emoji, and some narrow ones. An estimate that is too
+  // large breaks a row early; one that is too small would lose count of the rows.
   return character < '\u1100' ? 1 : 2;
 }

@@ -1,4 +1,6 @@
-/** Files, pipes and devices as a command meets them: where a message comes from and goes to. */
+/**
+ * Files, pipes and devices from a command's point of view: where a message comes from and goes to.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +41,9 @@ const home = temporaryFolder();
 const args = ['-u', 'alice', '-k', 'local'];
 const options = (cwd: string): { home: string; cwd: string } => ({ home, cwd });
 
-/** Encrypted for alice, in base64; of one frame, and of four with the last one changed. */
+/**
+ * Encrypted for alice, in base64: one with a single frame, and one with four, the last one changed.
+ */
 let short: Buffer;
 let brokenAtItsEnd: Buffer;
 const longPlaintext = randomBytes(3.5 * 2 ** 20);
@@ -58,14 +62,14 @@ const isShort = (file: string): Promise<void> =>
     assert.deepEqual([status, stdout.toString()], [0, secret]);
   });
 
-/** A command within a line of the shell: `COMMAND` in it is the command with its arguments. */
+/** Runs a command within a line of shell: `COMMAND` in it is the command with its arguments. */
 function inShell(line: string, command: Command, more: string[], cwd: string): Promise<Finished> {
   const { file, args: commandArgs } = commandLine(command, [...args, ...more]);
   const script = line.replace('COMMAND', '"$0" "$@"');
   return run('sh', ['-c', script, file, ...commandArgs], { home, cwd });
 }
 
-/** Starts a command that goes on until it is told to end. */
+/** Starts a command that runs until it is told to stop. */
 function start(command: Command, more: string[], cwd: string, env = {}): ChildProcess {
   const { file, args: commandArgs } = commandLine(command, more);
   return spawn(file, commandArgs, { ...surroundings({ home, cwd, env }), stdio: 'pipe' });
@@ -81,7 +85,7 @@ function refused(failure: Failure, says: RegExp): void {
 }
 
 describe('--out', () => {
-  test('makes a file of its owner, whatever the umask, and puts nothing on standard output', async () => {
+  test('creates a file only its owner can read, whatever the umask, and prints nothing on standard output', async () => {
     const cwd = temporaryFolder();
     const { status, stdout } = await inShell(
       'umask 0; printf "this is a secret" | COMMAND',
@@ -95,7 +99,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(cwd), ['new']);
   });
 
-  test('replaces what is there, by a file of its owner', async () => {
+  test('replaces an existing file with one only its owner can read', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old'.repeat(1000), { mode: 0o644 });
     const { status } = await run('kms-decrypt', [...args, '-o', 'old'], {
@@ -140,7 +144,7 @@ describe('--out', () => {
     assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
   });
 
-  test('without it verified frames go out, and the status is the word on the whole', async () => {
+  test('without it, verified frames go out, and the status tells whether that is everything', async () => {
     const { status, stdout, stderr } = await run('kms-decrypt', args, {
       stdin: brokenAtItsEnd,
       home,
@@ -152,7 +156,7 @@ describe('--out', () => {
     assert.ok(stdout.length < longPlaintext.length);
   });
 
-  test('keeps symlinks, and replaces or makes what they point to', async () => {
+  test('keeps symlinks, and replaces or creates what they point to', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     writeFileSync(join(cwd, 'folder', 'target'), 'old');
@@ -184,7 +188,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(join(cwd, 'folder')).sort(), ['direct', 'made', 'target']);
   });
 
-  test('refuses the file that is the input, by whatever name', async () => {
+  test('refuses the input file, under any name', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'message'), short);
     symlinkSync('message', join(cwd, 'symlink'));
@@ -203,7 +207,7 @@ describe('--out', () => {
     assert.deepEqual(readdirSync(cwd).sort(), ['hardlink', 'message', 'symlink']);
   });
 
-  test('refuses what can be no file, before the message is read', async () => {
+  test('refuses what cannot be a file, before the message is read', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     writeFileSync(join(cwd, 'file'), '');
@@ -223,7 +227,7 @@ describe('--out', () => {
 
   test('writes directly to a device and to a FIFO', async () => {
     const cwd = temporaryFolder();
-    // Also where the input is the same device.
+    // Even if the input is the same device.
     const toNull = await inShell('COMMAND </dev/null', 'kms-encrypt', ['-o', '/dev/null'], cwd);
     assert.deepEqual([toNull.status, toNull.stderr], [0, '']);
     assert.ok(statSync('/dev/null').isCharacterDevice());
@@ -275,12 +279,12 @@ describe('--out', () => {
     }
   });
 
-  test('a disk that gets full in the middle leaves the old file, and no other', async () => {
+  test('a disk that fills up halfway leaves the old file, and no other', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old');
     const input = join(temporaryFolder(), 'input');
     writeFileSync(input, longPlaintext);
-    // In its place a limit on the size of files: 2,000 blocks of 512 bytes.
+    // Instead, a limit on the size of files: 2,000 blocks of 512 bytes.
     for (const more of [[], ['--binary']]) {
       const { status, stdout, stderr } = await inShell(
         'ulimit -f 2000; COMMAND',
@@ -371,7 +375,7 @@ describe('--in and standard input', () => {
     assert.equal(stdout.toString(), secret);
   });
 
-  test('what is no file', async () => {
+  test('what is not a file', async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     symlinkSync('loop', join(cwd, 'loop'));
@@ -386,7 +390,7 @@ describe('--in and standard input', () => {
     }
   });
 
-  test('a file that fails while it is read', async () => {
+  test('a file that fails while being read', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'old'), 'old');
     for (const more of [[], ['--batch']]) {
@@ -405,7 +409,7 @@ describe('--in and standard input', () => {
     assert.equal(readFileSync(join(cwd, 'old'), 'latin1'), 'old');
   });
 
-  test('a file that vanishes once the command has begun is read to its end', async () => {
+  test('a file that vanishes after the command has started is read to its end', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'message'), short);
     const terminal = startOnTerminal('kms-decrypt', ['-k', 'local', '-i', 'message'], options(cwd));
@@ -428,7 +432,7 @@ describe('--in and standard input', () => {
     refused(failure, /^Standard input is a folder/);
   });
 
-  test('none at all is no message to decrypt, and never waited for', async () => {
+  test('no standard input means no message to decrypt, and no waiting', async () => {
     const { status, stdout, stderr } = await inShell(
       'COMMAND <&-',
       'kms-decrypt',
@@ -447,7 +451,7 @@ describe('signals', () => {
     AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
     AWS_SECRET_ACCESS_KEY: 'any',
   });
-  // Ended by the signal itself, which a shell takes for 128 + its number.
+  // Ended by the signal itself, which a shell reports as 128 + its number.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     test(`${signal} while KMS does not answer`, async () => {
       const proxy = await startFaultProxy();
@@ -476,7 +480,7 @@ describe('signals', () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) {
     test(`${signal} with half of a file written`, async () => {
       const cwd = temporaryFolder();
-      mkdirSync(join(cwd, 'folder')); // a core dump of SIGQUIT would go beside it
+      mkdirSync(join(cwd, 'folder')); // SIGQUIT would put a core dump next to it
       const appeared = firstOf(watch(join(cwd, 'folder')));
       const child = start('kms-encrypt', [...args, '--out', 'folder/new'], cwd);
       const ended = finished(child);
@@ -499,7 +503,7 @@ describe('signals', () => {
       const child = start('kms-encrypt', [...args, option, name], cwd);
       const ended = finished(child);
       child.stdin?.end(secret);
-      // It says this, and then opens the input and the output.
+      // It prints this, and then opens the input and the output.
       if (child.stderr !== null) await once(child.stderr, 'data');
       child.kill('SIGINT');
       assert.equal((await ended).signal, 'SIGINT');
@@ -507,12 +511,12 @@ describe('signals', () => {
   });
 });
 
-test('what a killed run left beside the file goes with the next one, and nothing else does', async () => {
+test('the next run removes what a killed run left next to the file, and nothing else', async () => {
   const cwd = temporaryFolder();
   const gone = await run('sh', ['-c', 'echo $$']);
   const deadPid = gone.stdout.toString().trim();
   const others = [
-    `.out.${process.pid}.0123456789ab.tmp`, // of a run that is not over
+    `.out.${process.pid}.0123456789ab.tmp`, // from a run that is still going
     `.out.${deadPid}.0123456789ab.bak`,
     `.other.${deadPid}.0123456789ab.tmp`,
     `.out.x.0123456789ab.tmp`,
@@ -535,7 +539,7 @@ describe('kill -9 at any moment', () => {
     const more = ['-i', join(folder, 'plain'), '-o', join(folder, 'message'), '--binary'];
     assert.equal((await run('kms-encrypt', [...args, ...more], { home })).status, 0);
   });
-  /** From before the command has begun until it would be done. */
+  /** From before the command has started until it would be done. */
   const moment = (): Promise<void> => delay(Math.random() * 1000);
 
   for (const [command, input] of [
@@ -552,7 +556,7 @@ describe('kill -9 at any moment', () => {
         child.kill('SIGKILL');
         const { status } = await ended;
         const { size } = statSync(join(cwd, 'out'));
-        // It can be killed behind the rename, too, before its exit.
+        // It can also be killed after the rename, before it exits.
         const isWhole = size >= length;
         assert.ok(isWhole || (status !== 0 && size === 3), `${status}: ${size} bytes`);
       }

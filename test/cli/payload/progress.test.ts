@@ -14,7 +14,7 @@ import { makeRsaPair, writePrivate } from '../../support/rsa-keys.ts';
 const mebibyte = 2 ** 20;
 const home = temporaryFolder();
 const forAlice = ['-u', 'alice', '-k', 'local'];
-// A key that is made in the middle of a test would be announced there.
+// A key that is created during a test would be announced there.
 await run('kms-encrypt', forAlice, { home, stdin: 'x' });
 
 function makeFifo(folder: string, name: string): string {
@@ -24,7 +24,7 @@ function makeFifo(folder: string, name: string): string {
 
 interface Started {
   terminal: PseudoTerminal;
-  /** Where the command reads from: it gets what the test writes, and no more. */
+  /** The command's input: it gets what the test writes, and nothing more. */
   input: FileHandle;
   cwd: string;
 }
@@ -49,7 +49,7 @@ async function start(
 
 const encryptToFile = [...forAlice, '--binary', '-o', 'out'];
 
-/** @returns once work that began before this has taken longer than a bar needs to appear */
+/** @returns once work that began earlier has taken longer than a bar needs to appear */
 async function untilABarWouldShow(): Promise<void> {
   const { terminal, input } = await start('kms-encrypt', encryptToFile);
   await input.write('x');
@@ -75,7 +75,7 @@ async function decrypted(file: string): Promise<Buffer> {
 }
 
 describe('on a terminal', () => {
-  test('a pipe: bytes and rate, anew as more comes, and gone at the end', async () => {
+  test('a pipe: bytes and rate, updated as more comes, and gone at the end', async () => {
     const plaintext = randomBytes(3 * mebibyte);
     const started = await start('kms-encrypt', encryptToFile);
     const { terminal, input, cwd } = started;
@@ -111,7 +111,7 @@ describe('on a terminal', () => {
     });
   }
 
-  test('a batch: lines too; a notice is above the bar, which goes on', async () => {
+  test('a batch: lines too; a notice appears above the bar, which stays', async () => {
     const cwd = temporaryFolder();
     const encrypt = async (key: string): Promise<Buffer> => {
       const stdin = `{"user":"alice","message":"by ${key}"}\n`;
@@ -138,7 +138,7 @@ describe('on a terminal', () => {
     await terminal.waitForScreen(/opened with another key: .*\n2 lines, \d{3} B {2}\S+ B\/s$/);
     await input.close();
     await ends(started, 0, notice);
-    // Not only written over: the bar may be the longer one.
+    // Not just written over: the bar may be longer.
     assert.match(terminal.output(), /\r\x1b\[Kkms-decrypt: opened with/);
     assert.equal(
       readFileSync(join(started.cwd, 'out.jsonl'), 'utf8'),
@@ -183,7 +183,7 @@ describe('on a terminal', () => {
     await ends(started, 141, '');
   });
 
-  test('is one line in a window of any width, that changes too', async () => {
+  test('is one line in a window of any width, even if that changes', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'plaintext'), randomBytes(8 * mebibyte));
     const out = makeFifo(cwd, 'out');
@@ -200,7 +200,7 @@ describe('on a terminal', () => {
     await terminal.waitForScreen(/^ \d$/);
     terminal.resize(60, 10);
     await terminal.waitForScreen(/^ *\d+% {2}\S+ MiB of 8\.00 MiB {2}.*$/);
-    terminal.resize(10, 10); // and not drawn again before the end
+    terminal.resize(10, 10); // and not redrawn before the end
     await output.readFile();
     await output.close();
     await ends({ terminal }, 0, '');
@@ -251,7 +251,7 @@ describe('none', () => {
   for (const [name, args, options] of cases) {
     test(name, async () => {
       const started = await start('kms-encrypt', args, options);
-      // More than a pipe holds: the command has read of it.
+      // More than a pipe holds, so the command has read some of it.
       await started.input.writeFile(randomBytes(100_000));
       await untilABarWouldShow();
       await started.input.close();
@@ -265,7 +265,7 @@ describe('none', () => {
     });
   }
 
-  test('when the payload itself comes out there', async () => {
+  test('when the payload itself appears there', async () => {
     const started = await start('kms-encrypt', forAlice);
     const plaintext = randomBytes(3000);
     await started.input.writeFile(plaintext);
@@ -280,7 +280,7 @@ describe('none', () => {
     assert.ok(plaintext.equals(await decrypted(join(started.cwd, 'ciphertext'))));
   });
 
-  test('before the first byte: who sends it may be asking for a password', async () => {
+  test('before the first byte: the sender may be asking for a password', async () => {
     const started = await start('kms-encrypt', encryptToFile);
     await untilABarWouldShow();
     assert.equal(started.terminal.output(), '');

@@ -18,17 +18,17 @@ interface Options {
   prompt?: string;
   mode?: 'hidden' | 'crash';
   columns?: number;
-  /** The terminal to read, its own when not given. */
+  /** The terminal to read, by default its own. */
   input?: string;
 }
 
 interface Started extends PseudoTerminal {
-  /** The terminal's settings before, as `stty -g` names them. */
+  /** The terminal's previous settings, as printed by `stty -g`. */
   settings: string;
   processId: number;
 }
 
-/** Starts the program in a shell that says afterwards how it ended and how the terminal is set. */
+/** Starts the program in a shell that then prints how it ended and how the terminal is set. */
 async function start({
   messages = 1,
   prompt = 'message: ',
@@ -63,7 +63,7 @@ async function waitForProcess(terminal: PseudoTerminal): Promise<number> {
   return Number((await terminal.waitFor(/process \d+\r/)).slice('process '.length));
 }
 
-/** Waits for the end and checks that the terminal is as it was. */
+/** Waits for the end and checks that the terminal is restored. */
 async function ended(terminal: Started, status: number): Promise<void> {
   await terminal.waitFor(`status ${status}\r\n`);
   assert.equal(await terminal.waitFor(/settings .*\r\n/), terminal.settings);
@@ -87,7 +87,7 @@ describe('a message', () => {
       terminal.write('\r');
       await terminal.waitFor(`got ${hex(message)}.`);
     }
-    // Nothing of the reader is left to keep the process alive or to catch its signals.
+    // Nothing of the reader is left that keeps the process alive or catches its signals.
     const left = await terminal.waitFor(/listeners left: .*/);
     assert.doesNotMatch(left, /SIG(?!WINCH)/);
     await ended(terminal, 0);
@@ -109,7 +109,7 @@ describe('a message', () => {
     terminal.write('ahead');
     await terminal.waitFor('ahead');
     process.kill(processId, 'SIGUSR2');
-    // And no longer where the terminal itself had echoed it.
+    // And it is gone from where the terminal itself had echoed it.
     await terminal.waitForScreen(/^message: ahead$/m);
     terminal.write('\r');
     await terminal.waitFor(`got ${hex('ahead')}.`);
@@ -128,7 +128,7 @@ describe('a message', () => {
     assert.match(await terminal.screen(), /^message: ab$/m);
   });
 
-  test('corrected, over the edge of a window of 40 columns', async () => {
+  test('corrected, across the edge of a window of 40 columns', async () => {
     const prompt = 'Hello alice, please enter your message to encrypt: ';
     const terminal = await start({ prompt, columns: 40 });
     terminal.write('this goes over the edge 😀日本 of the window');
@@ -161,7 +161,7 @@ describe('a message', () => {
     await ended(terminal, 0);
   });
 
-  test('in a window that changes its size', async () => {
+  test('in a window that changes size', async () => {
     const terminal = await start();
     const message = 'one two three four five six seven eight';
     terminal.write(message);
@@ -204,7 +204,7 @@ describe('a message', () => {
 
   test('not UTF-8: refused', async () => {
     const terminal = await start();
-    // Only text can be written here; a mouse's report, of bytes, leaves half of the last character.
+    // Only text can be written here; a mouse report, in bytes, leaves half of the last character.
     terminal.write('caf\x1b[M !é');
     await terminal.waitFor('caf');
     terminal.write('\r');
@@ -273,7 +273,7 @@ describe('a paste', () => {
   });
 });
 
-describe('given up', () => {
+describe('abandoned', () => {
   const cases: [what: string, keys: string][] = [
     ['Ctrl-C', '\x03'],
     ['Ctrl-D', '\x04'],
@@ -313,7 +313,7 @@ describe('given up', () => {
     });
   }
 
-  test('when the terminal that it reads is gone, and not its own', async () => {
+  test('when the terminal that it reads is gone, but not its own', async () => {
     const holder = spawn(process.execPath, [
       '-e',
       `require('@lydell/node-pty')
@@ -333,10 +333,10 @@ describe('given up', () => {
     await ended(terminal, 1);
   });
 
-  test('when the terminal is gone: never as if all were well', async () => {
+  test('when the terminal is gone: never as a success', async () => {
     const folder = temporaryFolder();
     const result = fileWith(folder, 'result', /status .*\n/);
-    // The outer shell owns the terminal: when it is killed the terminal hangs up on the rest.
+    // The outer shell owns the terminal: when it is killed, the terminal hangs up on the others.
     const terminal = startOnTerminal('sh', [
       '-c',
       `sh -c 'trap : HUP; "$@"; echo "status $?"' sh "$@" > '${join(folder, 'result')}'; true`,
@@ -374,8 +374,8 @@ describe('suspended', () => {
       stop(terminal, processId);
       await terminal.waitFor('shell$ ');
       if (how === 'with Ctrl-Z') assertPasteMarksOff(terminal);
-      // Not CR: after SIGSTOP this shell has the terminal as it was left, raw.
-      // Other shells set it back themselves, as `stty` does here.
+      // Not CR: after SIGSTOP, this shell has the terminal as it was left, raw. Other shells
+      // restore it themselves, as `stty` does here.
       terminal.write('stty sane; fg\n');
       await terminal.waitFor('message: half a');
       terminal.write(' secret');
@@ -390,7 +390,7 @@ describe('suspended', () => {
     });
   }
 
-  test('where no shell could continue it: it goes on', async () => {
+  test('with no shell to continue it: it continues by itself', async () => {
     const terminal = await start();
     terminal.write('half a\x1a');
     await terminal.waitFor('\x1b[?2004h');
@@ -407,10 +407,10 @@ async function shown(terminal: PseudoTerminal): Promise<string> {
   return screen.slice(screen.indexOf('Hello'));
 }
 
-/** Waits until the file holds this. */
+/** Waits until the file contains this. */
 function fileWith(folder: string, name: string, wanted: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
-    // Read at once: the promise version forgets events while its last one is looked at.
+    // Read synchronously: the promise version loses events while its last one is being handled.
     const watcher = watch(folder, () => {
       const content = readFileSync(join(folder, name), 'utf8');
       if (!wanted.test(content)) return;

@@ -11,7 +11,7 @@ import { repetitions } from '../../support/repetitions.ts';
 const pasted = (text: string): string => `\x1b[200~${text}\x1b[201~`;
 const backspace = '\x7f';
 
-/** Feeds the reads, up to the one that ends the message, then tells of a pause. */
+/** Feeds the reads, up to the one that ends the message, and then a pause. */
 function feed(...reads: (string | Uint8Array)[]): { editor: LineEditor; outcome: Outcome } {
   const editor = createLineEditor();
   for (const read of reads) {
@@ -21,7 +21,7 @@ function feed(...reads: (string | Uint8Array)[]): { editor: LineEditor; outcome:
   return { editor, outcome: editor.pause() };
 }
 
-/** @returns the message, as text, that Enter alone in a read ends after the pause */
+/** @returns the message, as text, after these reads, a pause, and Enter alone in a read */
 function messageOf(...reads: (string | Uint8Array)[]): string {
   const { editor, outcome } = feed(...reads);
   assert.equal(outcome, undefined);
@@ -62,7 +62,7 @@ describe('typed text', () => {
     });
   }
 
-  test('is shown as it is typed, half characters when they are whole', () => {
+  test('is shown as it is typed, and half characters once they are complete', () => {
     const emoji = Buffer.from('😀');
     const editor = createLineEditor();
     editor.feed(Buffer.from('pâ'));
@@ -76,7 +76,7 @@ describe('typed text', () => {
     assert.equal(editor.visible(), 'pâ');
   });
 
-  test('bytes that are not UTF-8 are kept as they are, and Backspace takes back one', () => {
+  test('bytes that are not UTF-8 are kept as they are, and Backspace removes one', () => {
     const { editor } = feed(Uint8Array.of(0x61, 0xe4, 0xf6), backspace);
     assert.deepEqual(editor.message(), Uint8Array.of(0x61, 0xe4));
   });
@@ -103,13 +103,13 @@ describe('escape sequences are ignored', () => {
     });
   }
 
-  test('one that was cut takes nothing with it after a pause', () => {
+  test('one that was cut off swallows nothing after a pause', () => {
     const { editor } = feed('a\x1b[');
     editor.feed(Buffer.from('Ab'));
     assert.equal(Buffer.from(editor.message()).toString(), 'aAb');
   });
 
-  test('one that was cut leaves Ctrl-C and Enter alone', () => {
+  test('one that was cut off leaves Ctrl-C and Enter alone', () => {
     assert.equal(feed('a\x1b]', '\x03').outcome, 'interrupted');
     assert.equal(feed('a\x1b[', '\r').outcome, 'entered');
   });
@@ -206,7 +206,7 @@ describe('pastes in brackets', () => {
     assert.equal(Buffer.from(editor.message()).toString(), 'a\nb\nc');
   });
 
-  test('any bytes come out as they went in, but for CR, however they were split', () => {
+  test('any bytes except CR come out as they went in, however they were split', () => {
     const content = fc
       .uint8Array({ maxLength: 300 })
       .filter((bytes) => !Buffer.from(bytes).includes('\x1b[201~'));
@@ -231,7 +231,7 @@ describe('pastes without brackets', () => {
       'a\nb\n',
       '[pasted 4 characters, 2 lines, line break at the end]',
     ],
-    ['split behind the line break', ['ab\r', 'c'], 'ab\nc', '[pasted 4 characters, 2 lines]'],
+    ['split after the line break', ['ab\r', 'c'], 'ab\nc', '[pasted 4 characters, 2 lines]'],
     [
       'line breaks alone',
       ['\r\r'],
@@ -252,7 +252,7 @@ describe('pastes without brackets', () => {
     });
   }
 
-  test('what was typed before stays by itself', () => {
+  test('what was typed before stays separate', () => {
     const { editor } = feed('typed ');
     editor.feed(Buffer.from('a\rb'));
     assert.equal(editor.visible(), 'typed ');
@@ -289,7 +289,7 @@ const bytesOfInterest = fc
   )
   .map((parts) => Buffer.from(parts.join('')));
 
-/** Cuts the bytes into reads of these lengths and the rest, none of which is a key by itself. */
+/** Splits the bytes into reads of these lengths and the rest, none of which is a key by itself. */
 function split(bytes: Uint8Array, lengths: number[]): Uint8Array[] {
   const reads: Uint8Array[] = [];
   let start = 0;
@@ -318,7 +318,7 @@ test('how bytes are split into reads makes no difference', () => {
   );
 });
 
-test('nothing that is shown can drive the terminal', () => {
+test('nothing that is shown can control the terminal', () => {
   fc.assert(
     fc.property(bytesOfInterest, (bytes) => {
       assert.doesNotMatch(shownOf(bytes), /[^\P{Cc}\t]/u);

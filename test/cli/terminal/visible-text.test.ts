@@ -20,7 +20,7 @@ for (const [what, text, visible] of cases) {
   });
 }
 
-test('of no text is anything left that is a control character or an override', () => {
+test('no text keeps a control character or an override', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (text) => {
       assert.doesNotMatch(visibleText(text), /[^\P{Cc}\n\t]|\p{Bidi_Control}/u);

@@ -22,7 +22,7 @@ describe('laid out in rows', () => {
   }
 });
 
-describe('drawn again', () => {
+describe('redrawn', () => {
   const window = { columns: 10, rows: 5 };
   const cases: [what: string, shown: string[], wanted: string[], output: string][] = [
     ['the first time', [''], ['a: '], 'a: '],
@@ -40,7 +40,7 @@ describe('drawn again', () => {
     });
   }
 
-  test('the screen always shows the last text, whatever stood there before', async () => {
+  test('the screen always shows the last text, whatever was there before', async () => {
     const text = fc.array(
       fc.constantFrom('abc', ' ', 'é', '日本', '😀', '👨‍👩‍👧', 'e\u0301', '🇦🇹', '…'),
     );
@@ -59,7 +59,7 @@ describe('drawn again', () => {
         assert.deepEqual(screen(edited), screen(fresh));
         assert.equal(edited.buffer.active.cursorX, fresh.buffer.active.cursorX);
         assert.equal(edited.buffer.active.cursorY, fresh.buffer.active.cursorY);
-        // And no row was broken by the terminal.
+        // And the terminal broke no row.
         assert.equal(edited.buffer.active.cursorY, shown.length - 1);
       }),
     );
