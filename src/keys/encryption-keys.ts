@@ -51,7 +51,8 @@ export async function openEncryptionKey(
         kind: 'file',
         load: async () => {
           const key = existing ?? (await makeLocalKey(file));
-          if (existing === undefined) sources.events.keyMade(file);
+          // In a race, only the process that made it says so.
+          if (key.stat === undefined) sources.events.keyMade(file);
           return wrapWithLocalKey(key);
         },
       };

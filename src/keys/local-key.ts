@@ -5,11 +5,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { link, mkdir, open, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
 import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
+import { removeLeftovers, syncFolder, temporaryName } from '../streams/temporary-file.ts';
 
 export interface LocalKey {
   readonly file: string;
@@ -51,6 +52,8 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
       'It was not changed. kms-encrypt --key local:FILE creates one if FILE does not exist.',
     );
   }
+  // A run that was killed while it made the key left a second name of it.
+  if (stat.nlink > 1) await removeLeftovers(dirname(file));
   return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat };
 }
 
@@ -62,9 +65,10 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
  */
 export async function makeLocalKey(file: string): Promise<LocalKey> {
   const keyBytes = randomBytes(keyLength);
-  const temporaryFile = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  const folder = dirname(file);
+  const temporaryFile = join(folder, temporaryName());
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     const handle = await open(temporaryFile, 'wx', 0o600);
     try {
       await handle.writeFile(serializeKeyFile(keyBytes));
@@ -89,6 +93,7 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
     );
   } finally {
     await unlink(temporaryFile).catch(() => undefined);
+    await syncFolder(folder);
   }
   return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat: undefined };
 }

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import {
   existsSync,
   readdirSync,
+  chmodSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -321,13 +322,14 @@ describe('in place', () => {
 
   test('a blob is replaced once KMS has opened the new one', async () => {
     const file = fileWith(await encrypted(secret));
+    chmodSync(file, 0o640);
     assertQuiet(await reencrypt(['--to-key', 'alias/new', '-i', file, '-o', file]));
     assert.deepEqual(calls(), ['MOVER ReEncrypt', 'MOVER ReEncrypt']);
     const [move, proof] = proxy.requests.map(({ body }) => body);
     assert.deepEqual([move?.SourceKeyId, proof?.SourceKeyId], [oldKey.keyArn, 'alias/new']);
     assert.equal(`${String(proof?.CiphertextBlob)}\n`, readFileSync(file, 'utf8'));
     assert.equal(await opened(readFileSync(file), newKey.keyArn), secret);
-    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(statSync(file).mode & 0o777, 0o640, 'whoever could read it still can');
     onlyFile(file);
   });
 

@@ -8,6 +8,7 @@ import { KmsPocError, reasonOf, usageError } from '../../errors.ts';
 import { type ByteStream, streamOf } from '../../streams/byte-stream.ts';
 import { readMessage } from '../terminal/ask-message.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
+import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
 
 /**
  * A whole frame of plaintext that is read at once needs no copy: encrypting takes 0.7 of the time.
@@ -38,7 +39,11 @@ export async function openInput(
   hidden: boolean,
   inWholeFrames: boolean,
 ): Promise<Input> {
-  if (path !== undefined && path !== '-') return openFile(path, inWholeFrames);
+  const descriptor = path === undefined || path === '-' ? 0 : await descriptorOf(path);
+  if (path !== undefined && descriptor !== 0) return openFile(path, descriptor, inWholeFrames);
+  if (isClosed(0)) {
+    throw usageError('Standard input is closed.', 'Pipe the message in, or use --in FILE.');
+  }
   if (!stdin.isTTY) {
     const file = standardInputFile();
     // Node treats a folder as an empty input.
@@ -62,11 +67,16 @@ export async function openInput(
   };
 }
 
-async function openFile(path: string, inWholeFrames: boolean): Promise<Input> {
+/** @param descriptor that the path means, if it is already open */
+async function openFile(
+  path: string,
+  descriptor: number | undefined,
+  inWholeFrames: boolean,
+): Promise<Input> {
   try {
     // A stream on a FileHandle takes half as long again, because of its promises.
-    const fd = await promisify(open)(path, 'r');
-    const stat = fstatSync(fd);
+    const fd = descriptor ?? (await promisify(open)(path, 'r'));
+    const stat = descriptor === undefined ? fstatSync(fd) : statDescriptor(fd, path);
     if (stat.isDirectory()) {
       await promisify(close)(fd);
       throw usageError(`${path} is a folder, not a file.`, tarHint);
@@ -75,7 +85,7 @@ async function openFile(path: string, inWholeFrames: boolean): Promise<Input> {
     // socket never blocks.
     const stream = (): ByteStream =>
       readable(
-        stat.isFIFO()
+        stat.isFIFO() || stat.isSocket()
           ? new Socket({ fd, readable: true, writable: false })
           : createReadStream(path, {
               fd,

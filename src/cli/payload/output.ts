@@ -1,15 +1,24 @@
 /** Where the payload goes: standard output, or a file that is written whole or not at all. */
-import { fstatSync, type Stats, statSync } from 'node:fs';
+import { fstatSync, type Stats, statSync, write } from 'node:fs';
 import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { stdout } from 'node:process';
 import { isatty } from 'node:tty';
+import { promisify } from 'node:util';
 
-import { reasonOf, systemCode, usageError } from '../../errors.ts';
+import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
 import { type ByteStream, collect, streamOf } from '../../streams/byte-stream.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
+import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
 import type { Input } from './input.ts';
-import { type Check, forFile, replaceFile, writeAll, writeError } from './replace-file.ts';
+import {
+  type Check,
+  forFile,
+  replaceFile,
+  requireReplaceable,
+  writeAll,
+  writeError,
+} from './replace-file.ts';
 
 export interface Output {
   readonly isTerminal: boolean;
@@ -42,50 +51,84 @@ export const standardOutput: Output = {
 /**
  * @param path undefined or `-`: standard output
  * @param mayBeInput whether the file may also be the input, to be replaced in one step
- * @throws KmsPocError Usage, if the file can't be written, or is the input
+ * @throws KmsPocError Usage, if the file can't be written, or is the input; FileError, if standard
+ *   output is closed
  */
 export async function openOutput(
   path: string | undefined,
   input: Input,
   mayBeInput: boolean,
 ): Promise<Output> {
-  if (path === undefined || path === '-') return standardOutput;
+  const descriptor = path === undefined || path === '-' ? 1 : await descriptorOf(path);
+  if (descriptor !== undefined) return openDescriptor(descriptor, path, input);
+  const file = path ?? '';
   const refuse = (cause: unknown): never => {
-    throw usageError(`Can't write ${path}: ${reasonOf(cause)}.`, 'Check the path after --out.', {
+    throw usageError(`Can't write ${file}: ${reasonOf(cause)}.`, 'Check the path after --out.', {
       cause,
     });
   };
-  const existing = await stat(path).catch((cause: unknown) =>
+  const existing = await stat(file).catch((cause: unknown) =>
     systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),
   );
-  if (existing?.isDirectory() === true)
-    throw usageError(`${path} is a folder, not a file.`, 'Use --out with the name of a file.');
-  if (
-    existing !== undefined &&
-    !(mayBeInput && existing.isFile()) &&
-    !existing.isCharacterDevice() && // /dev/null may be both
-    input.file?.dev === existing.dev &&
-    input.file.ino === existing.ino
-  ) {
+  if (existing?.isDirectory() === true || file.endsWith('/')) {
     throw usageError(
-      `${path} is both the input and the output.`,
-      'Write to another file, then rename it.',
+      `${file} is ${existing === undefined ? 'the name of a folder' : 'a folder'}, not a file.`,
+      'Use --out with the name of a file.',
     );
   }
+  const isInput = existing !== undefined && isSameFile(existing, input);
+  if (isInput && !(mayBeInput && existing.isFile())) throw bothInputAndOutput(file);
   const isFile = existing === undefined || existing.isFile();
-  // Only for a file: /dev/stdout can be a symlink to a pipe, which has no path.
-  const target = isFile ? await resolveTarget(path).catch(refuse) : path;
+  // Only for a file: a FIFO or a device is written to under its own name.
+  const target = isFile ? await resolveTarget(file).catch(refuse) : file;
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
+  if (existing?.isFile() === true) await requireReplaceable(target, existing);
   const isTerminal = existing !== undefined && isOwnTerminal(existing);
+  const inPlaceOf = isInput ? existing : undefined;
   return {
     isTerminal,
     columns: isTerminal ? standardOutput.columns : undefined,
     isHeldUntilEnd: isFile,
     replacesFile: existing?.isFile() === true,
     write: isFile
-      ? (payload, check) => replaceFile(target, payload, check)
+      ? (payload, check) => replaceFile(target, payload, { check, inPlaceOf })
       : (payload) => writeToDevice(target, payload),
   };
+}
+
+/** @param path as it was given; undefined for standard output */
+function openDescriptor(descriptor: number, path: string | undefined, input: Input): Output {
+  const name = path === undefined || path === '-' ? 'standard output' : path;
+  if (descriptor === 1) requireOpenOutput();
+  const existing = statDescriptor(descriptor, name);
+  // Appended to while it is read, a file never ends.
+  if (isSameFile(existing, input)) throw bothInputAndOutput(name);
+  if (descriptor === 1) return standardOutput;
+  const isTerminal = isatty(descriptor);
+  return {
+    isTerminal,
+    columns: isTerminal ? standardOutput.columns : undefined,
+    isHeldUntilEnd: false,
+    replacesFile: false,
+    write: (payload) => writeToDescriptor(descriptor, name, payload),
+  };
+}
+
+/** A device may be both: /dev/null, or the terminal. */
+const isSameFile = (existing: Stats, { file }: Input): boolean =>
+  !existing.isCharacterDevice() && file?.dev === existing.dev && file.ino === existing.ino;
+
+const bothInputAndOutput = (name: string): KmsPocError =>
+  usageError(`${name} is both the input and the output.`, 'Write to another file, then rename it.');
+
+/** @throws KmsPocError FileError */
+function requireOpenOutput(): void {
+  if (!isClosed(1)) return;
+  throw new KmsPocError(
+    'FileError',
+    'Standard output is closed.',
+    'Redirect it to a file or a pipe, or use --out FILE.',
+  );
 }
 
 /** Whether this is the terminal that the process runs on: /dev/tty, /dev/stdout, /dev/pts/3. */
@@ -113,7 +156,22 @@ async function writeToDevice(target: string, payload: ByteStream): Promise<void>
   }
 }
 
+async function writeToDescriptor(
+  descriptor: number,
+  name: string,
+  payload: ByteStream,
+): Promise<void> {
+  const writePart = promisify(write);
+  for await (const chunk of payload) {
+    for (let rest = chunk; rest.length > 0;) {
+      const { bytesWritten } = await forFile(name, () => writePart(descriptor, rest));
+      rest = rest.subarray(bytesWritten);
+    }
+  }
+}
+
 async function writeToStandardOutput(payload: ByteStream): Promise<void> {
+  requireOpenOutput();
   // Each write has its own callback. Without a listener, the stream's error event would be fatal.
   stdout.on('error', () => undefined);
   for await (const chunk of payload) {

@@ -1,12 +1,12 @@
 /** A file that is written whole or not at all: written next to its target, then renamed. */
-import { randomBytes } from 'node:crypto';
-import { createReadStream, unlinkSync } from 'node:fs';
-import { type FileHandle, open, readdir, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import process from 'node:process';
+import { constants, createReadStream, type Stats, unlinkSync } from 'node:fs';
+import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import process, { getuid } from 'node:process';
 
-import { KmsPocError, reasonOf, systemCode } from '../../errors.ts';
+import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
 import type { ByteStream } from '../../streams/byte-stream.ts';
+import { removeLeftovers, syncFolder, temporaryName } from '../../streams/temporary-file.ts';
 
 export type Check = (written: ByteStream) => Promise<void>;
 
@@ -22,24 +22,30 @@ process.on('exit', () => {
   }
 });
 
-/**
- * @param check inspects what was written before it replaces the target, and throws to keep the old
- *   file
- * @throws KmsPocError FileError; and what the payload or the check throws
- */
+export interface ReplaceOptions {
+  /**
+   * Inspects what was written before it replaces the target, and throws to keep the old file.
+   */
+  readonly check?: Check | undefined;
+  /** The file that is replaced in place: its mode, owner and group are kept. */
+  readonly inPlaceOf?: Stats | undefined;
+}
+
+/** @throws KmsPocError FileError; and what the payload or the check throws */
 export async function replaceFile(
   target: string,
   payload: ByteStream,
-  check: Check | undefined,
+  { check, inPlaceOf }: ReplaceOptions,
 ): Promise<void> {
-  await removeLeftovers(target);
-  const random = randomBytes(6).toString('hex');
-  const temporaryFile = join(dirname(target), `.${basename(target)}.${process.pid}.${random}.tmp`);
+  const folder = dirname(target);
+  await removeLeftovers(folder);
+  const temporaryFile = join(folder, temporaryName());
   temporaryFiles.add(temporaryFile);
   try {
     const handle = await forFile(target, () => open(temporaryFile, 'wx', 0o600));
     try {
       await writeAll(handle, target, payload);
+      if (inPlaceOf !== undefined) await forFile(target, () => keepOwner(handle, inPlaceOf));
       await forFile(target, () => handle.sync());
     } finally {
       await handle.close();
@@ -47,32 +53,56 @@ export async function replaceFile(
     await check?.(createReadStream(temporaryFile));
     await forFile(target, () => rename(temporaryFile, target));
     temporaryFiles.delete(temporaryFile);
+    await syncFolder(folder);
   } catch (error) {
     unlinkQuietly(temporaryFile);
     throw error;
   }
 }
 
-/**
- * A run that was killed (kill -9, a power cut) could not remove its temporary file, which may
- * contain a plaintext. The next run for the same file removes it.
- */
-async function removeLeftovers(target: string): Promise<void> {
-  const folder = dirname(target);
-  const start = `.${basename(target)}.`;
-  for (const name of await forFile(target, () => readdir(folder))) {
-    if (!name.startsWith(start)) continue;
-    const pid = /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(start.length))?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) unlinkQuietly(join(folder, name));
+async function keepOwner(handle: FileHandle, { uid, gid, mode }: Stats): Promise<void> {
+  const own = await handle.stat();
+  if (own.uid !== uid || own.gid !== gid) {
+    // Only root can give a file away; anyone else keeps what they can.
+    await handle.chown(uid, gid).catch(() => undefined);
   }
+  await handle.chmod(mode & 0o777);
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) !== 'ESRCH';
+/**
+ * Whether a rename can replace a file, so that nobody waits for what can't be written in the end.
+ *
+ * @throws KmsPocError Usage
+ */
+export async function requireReplaceable(target: string, existing: Stats): Promise<void> {
+  const refuse = (why: string): never => {
+    throw usageError(
+      `${target} can't be replaced: ${why}.`,
+      'Write to another file, or to standard output: > FILE',
+    );
+  };
+  if (await isMountPoint(target)) refuse('it is a mount point');
+  const folder = await stat(dirname(target));
+  const isSticky = (folder.mode & 0o1000) !== 0;
+  const owners = [0, existing.uid, folder.uid];
+  if (isSticky && !owners.includes(getuid?.() ?? 0) && getuid?.() !== 0) {
+    refuse('it belongs to another user, in a folder where only owners may replace files');
   }
+  // An immutable file (chattr +i) can't be opened for writing even by those who may write to it.
+  const opened = await open(target, constants.O_WRONLY | constants.O_NONBLOCK).catch(systemCode);
+  if (typeof opened !== 'string') await opened.close();
+  else if (opened === 'EPERM') refuse('it is immutable (EPERM)');
+}
+
+async function isMountPoint(target: string): Promise<boolean> {
+  const mounts = await readFile('/proc/self/mountinfo', 'latin1').catch(() => '');
+  // Blanks and backslashes are escaped in octal.
+  const unescaped = (text: string): string =>
+    Buffer.from(
+      text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+      'latin1',
+    ).toString();
+  return mounts.split('\n').some((line) => unescaped(line.split(' ')[4] ?? '') === target);
 }
 
 function unlinkQuietly(file: string): void {
