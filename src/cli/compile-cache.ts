@@ -19,7 +19,9 @@ export function enableCompileCache(): void {
   };
   if (enable === undefined || getuid === undefined || env.NODE_COMPILE_CACHE) return;
   try {
-    const folder = join(userFolder('cache'), 'kms-poc');
+    const cache = userFolder('cache');
+    if (cache === undefined) return;
+    const folder = join(cache, 'kms-poc');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const { uid, mode } = lstatSync(folder);
     const isDirectory = (mode & 0o170000) === 0o040000;

@@ -1,7 +1,9 @@
 /** The user's own folders, where each system keeps them: the XDG base directories on Linux. */
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { env, platform } from 'node:process';
+
+import { usageError } from '../errors.ts';
+import { homeFolder } from '../formats/file-name.ts';
 
 const places = {
   data: {
@@ -12,11 +14,22 @@ const places = {
   cache: { variable: 'XDG_CACHE_HOME', linux: ['.cache'], darwin: ['Library', 'Caches'] },
 } as const;
 
-export function userFolder(kind: keyof typeof places): string {
+/** @returns undefined if the user has none: HOME is not set, as in a container */
+export function userFolder(kind: keyof typeof places): string | undefined {
   const { variable, linux, darwin } = places[kind];
-  if (platform === 'darwin') return join(homedir(), ...darwin);
+  const usual = homeFolder && join(homeFolder, ...(platform === 'darwin' ? darwin : linux));
   const given = env[variable];
   // An empty or relative path counts as not set, as the specification says. Otherwise the local key
   // would be a different one in each current folder.
-  return given !== undefined && isAbsolute(given) ? given : join(homedir(), ...linux);
+  return platform !== 'darwin' && given !== undefined && isAbsolute(given) ? given : usual;
+}
+
+/** @throws KmsPocError Usage, if the user has no folder for it */
+export function defaultLocalKeyFile(): string {
+  const folder = userFolder('data');
+  if (folder !== undefined) return join(folder, 'kms-poc', 'local.key');
+  throw usageError(
+    'There is no home folder (HOME is not set), so the local key has no default place.',
+    'Set HOME, or name the file: --key local:FILE',
+  );
 }

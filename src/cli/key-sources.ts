@@ -1,9 +1,9 @@
 /** Turns settings into the sources that keys come from. */
-import { join } from 'node:path';
 import { env } from 'node:process';
 
 import { exitStatus } from '../errors.ts';
 import type { Events } from '../events.ts';
+import { homeFolder } from '../formats/file-name.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
@@ -11,7 +11,7 @@ import type { KmsOptions } from '../kms/options.ts';
 import { createPatience, type Patience } from '../kms/patience.ts';
 import { once } from '../streams/once.ts';
 import { riskOf } from './file-risks.ts';
-import { userFolder } from './folders.ts';
+import { defaultLocalKeyFile } from './folders.ts';
 import { titleOf } from './setting.ts';
 import type { Role, Settings } from './settings.ts';
 import { readPassphrase } from './terminal/ask-passphrase.ts';
@@ -29,6 +29,8 @@ export function createAccess(settings: Settings, notices: Notices): Access {
   // Before any client of AWS is made: the SDK takes an `endpoint_url` from the profile that the
   // environment names, not from the one that the client is given.
   if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
+  // Without one the SDK crashes, or reads .aws/config in the current folder.
+  if (homeFolder === undefined) env.HOME = '/';
   return { settings, events: announce(settings, notices), patience: createPatience() };
 }
 
@@ -61,6 +63,7 @@ export function createKeySources(
 ): KeySources {
   const { settings, events } = access;
   const options = kmsOptions(access, 'kms', role);
+  const passphraseFile = settings.passphraseFile();
   const connectTo = once(async (region: string | undefined) => {
     const { connectKms } = await import('../kms/kms.ts');
     return connectKms({ ...options, region });
@@ -77,13 +80,11 @@ export function createKeySources(
         ? connectWithFallback(region)
         : connectTo(region);
     },
-    defaultLocalKeyFile: defaultLocalKeyFile(),
-    readPassphrase: (file) => readPassphrase(file, settings.rsaPassphraseFile, events),
+    defaultLocalKeyFile,
+    readPassphrase: (file) => readPassphrase(file, passphraseFile, events),
     events,
   };
 }
-
-export const defaultLocalKeyFile = (): string => join(userFolder('data'), 'kms-poc', 'local.key');
 
 /** What is said of each thing that happens. */
 const announce = (settings: Settings, { notice, warn }: Notices): Events => ({

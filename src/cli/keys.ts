@@ -19,6 +19,7 @@ import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import type { Move } from '../messages/reencrypt.ts';
 import type { Arguments } from './arguments.ts';
+import { defaultLocalKeyFile } from './folders.ts';
 import { type Access, createAccess, createKeySources } from './key-sources.ts';
 import { isFromImplicitFile, isFromOption, type Setting, titleOf } from './setting.ts';
 import { checkUser } from './setting-values.ts';
@@ -49,7 +50,7 @@ export async function prepareKeys(
   if (file !== undefined) access.events.keyFile(file.path, file.stat, true);
   const users = settings.users();
   const sources = createKeySources(access, role);
-  const key = chooseKey(settings, sources, notices);
+  const key = chooseKey(settings, notices);
   const backupKeys = parseBackupKeys(settings);
   const oldKeys = parseList(settings.decryptKeys);
   if (args.user !== undefined) checkUser(args.user, users);
@@ -73,7 +74,7 @@ export async function prepareMove(
   if (settings.toKey === undefined) {
     throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
   }
-  const newKey = parseKeyReference(settings.toKey.value, titleOf(settings.toKey));
+  const newKey = placed(parseKeyReference(settings.toKey.value, titleOf(settings.toKey)));
   // FALLBACK_REGIONS is not checked against the new key: it may be meant for the key being left.
   checkRegion(newKey, settings);
   const newKeys = [newKey, ...backupKeys] as const;
@@ -123,7 +124,16 @@ function tellImplicitKeys(
 }
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>
-  setting === undefined ? [] : parseKeyReferences(setting.value, titleOf(setting));
+  setting === undefined ? [] : parseKeyReferences(setting.value, titleOf(setting)).map(placed);
+
+/** Without a home folder `local` means no file. That must not turn up after the message is typed. */
+function placed<Reference extends KeyReference>(reference: Reference): Reference {
+  if (reference.kind === 'local' && reference.file === undefined) defaultLocalKeyFile();
+  return reference;
+}
+
+/** @throws KmsPocError Usage, without a home folder */
+export const defaultKey = (): KeyReference => placed({ kind: 'local', file: undefined });
 
 /** @throws KmsPocError Usage */
 export function parseBackupKeys(settings: Settings): KeyReference[] {
@@ -136,17 +146,18 @@ export function parseBackupKeys(settings: Settings): KeyReference[] {
 }
 
 /** A script must never fall back to a local key unnoticed; in a terminal it is noticed. */
-function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices): KeyReference {
+function chooseKey(settings: Settings, { notice }: Notices): KeyReference {
   const key = parseKey(settings);
   if (key !== undefined) {
     checkFallback(key, settings);
     return key;
   }
   if (!isInteractive()) throw noKeySet();
+  const byDefault = defaultKey();
   notice(
-    `KEY_ID is not set${settings.file === undefined ? ' and there is no .env in this folder' : ''}: using the local key ${sources.defaultLocalKeyFile}. To use AWS KMS, set KEY_ID in .env or pass --key.`,
+    `KEY_ID is not set${settings.file === undefined ? ' and there is no .env in this folder' : ''}: using the local key ${defaultLocalKeyFile()}. To use AWS KMS, set KEY_ID in .env or pass --key.`,
   );
-  return { kind: 'local', file: undefined };
+  return byDefault;
 }
 
 /**
@@ -156,7 +167,7 @@ function chooseKey(settings: Settings, sources: KeySources, { notice }: Notices)
 export function parseKey(settings: Settings): KeyReference | undefined {
   const { keyId } = settings;
   if (keyId === undefined) return undefined;
-  const key = parseKeyReference(keyId.value, titleOf(keyId));
+  const key = placed(parseKeyReference(keyId.value, titleOf(keyId)));
   checkRegion(key, settings);
   return key;
 }

@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net';
 
 import { usageError } from '../errors.ts';
+import { expandFileName } from '../formats/file-name.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import { isFromImplicitFile, type Setting, titleOf } from './setting.ts';
@@ -18,6 +19,9 @@ export function parseUsers(setting: Setting | undefined): readonly string[] | '*
   }
   return [...new Set(names)];
 }
+
+export const parseFileName = (setting: Setting | undefined): string | undefined =>
+  setting && expandFileName(setting.value, titleOf(setting));
 
 export function parseSwitch(setting: Setting | undefined): boolean {
   if (setting === undefined) return false;

@@ -2,24 +2,27 @@
 import type { SettingsFile } from './settings-file.ts';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
-export type SettingName =
-  | 'KEY_ID'
-  | 'BACKUP_KEYS'
-  | 'DECRYPT_KEYS'
-  | 'FALLBACK_REGIONS'
-  | 'RSA_PASSPHRASE_FILE'
-  | 'SIGN'
-  | 'REQUIRE_SIGNED'
-  | 'USERS'
-  | 'ENCRYPTOR_AWS_ACCESS_KEY_ID'
-  | 'ENCRYPTOR_AWS_SECRET_ACCESS_KEY'
-  | 'DECRYPTOR_AWS_ACCESS_KEY_ID'
-  | 'DECRYPTOR_AWS_SECRET_ACCESS_KEY'
-  | 'AWS_REGION'
-  | 'AWS_PROFILE'
-  | 'AWS_ENDPOINT_URL'
-  | 'AWS_ENDPOINT_URL_KMS'
-  | 'AWS_ENDPOINT_URL_STS';
+export const settingNames = [
+  'KEY_ID',
+  'BACKUP_KEYS',
+  'DECRYPT_KEYS',
+  'FALLBACK_REGIONS',
+  'RSA_PASSPHRASE_FILE',
+  'SIGN',
+  'REQUIRE_SIGNED',
+  'USERS',
+  'ENCRYPTOR_AWS_ACCESS_KEY_ID',
+  'ENCRYPTOR_AWS_SECRET_ACCESS_KEY',
+  'DECRYPTOR_AWS_ACCESS_KEY_ID',
+  'DECRYPTOR_AWS_SECRET_ACCESS_KEY',
+  'AWS_REGION',
+  'AWS_PROFILE',
+  'AWS_ENDPOINT_URL',
+  'AWS_ENDPOINT_URL_KMS',
+  'AWS_ENDPOINT_URL_STS',
+] as const;
+
+export type SettingName = (typeof settingNames)[number];
 
 /** Where a setting was found. */
 type Origin = 'environment' | { readonly option: string } | { readonly file: SettingsFile };

@@ -5,8 +5,11 @@ import { lstat } from 'node:fs/promises';
 import { parse } from 'dotenv';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
+import { expandFileName } from '../formats/file-name.ts';
+import { toUtf8 } from '../formats/text.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 import { isOwn, riskOf } from './file-risks.ts';
+import { settingNames } from './setting.ts';
 
 export interface SettingsFile {
   readonly path: string;
@@ -23,12 +26,20 @@ export interface SettingsFile {
 export async function readSettingsFile(
   given: string | undefined,
 ): Promise<SettingsFile | undefined> {
-  const path = given ?? '.env';
+  const path = given === undefined ? '.env' : expandFileName(given, '--env-file');
   const isImplicit = given === undefined;
   try {
     const check = isImplicit ? requireTrusted(path, await lstat(path)) : undefined;
     const { bytes, stat } = await readSmallFile(path, check);
-    return { path, values: parse(bytes), isImplicit, stat };
+    const text = toUtf8(bytes);
+    if (text === undefined) {
+      throw usageError(
+        `The settings file ${path} is not text in UTF-8 or UTF-16.`,
+        'Save it as UTF-8.',
+      );
+    }
+    requireWholeValues(path, text);
+    return { path, values: parse(text), isImplicit, stat };
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
     if (isImplicit && systemCode(cause) === 'ENOENT') return undefined;
@@ -36,6 +47,22 @@ export async function readSettingsFile(
       `Can't read the settings file ${path}: ${reasonOf(cause)}.`,
       isImplicit ? 'Make it readable, or move it elsewhere.' : 'Check the path after --env-file.',
       { cause },
+    );
+  }
+}
+
+/**
+ * dotenv takes a # for the start of a comment, wherever it is outside quotes. An RSA key's pin, a
+ * path or an endpoint would lose its end, and the run would go on with the rest.
+ */
+function requireWholeValues(path: string, text: Buffer): void {
+  for (const line of text.toString('utf8').split(/\r?\n/)) {
+    const [, found] = /^\s*(?:export\s+)?(\w+)\s*=\s*[^\s"'`#][^#]*(?<=\S)#/.exec(line) ?? [];
+    const name = settingNames.find((each) => each === found);
+    if (name === undefined) continue;
+    throw usageError(
+      `${name} in ${path} has a # in it, which begins a comment unless the value is in quotes.`,
+      `Put the value in quotes (${name}="…"), or a space in front of the comment.`,
     );
   }
 }

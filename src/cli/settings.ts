@@ -5,7 +5,13 @@
 import { usageError } from '../errors.ts';
 import type { Arguments } from './arguments.ts';
 import type { Setting, SettingName } from './setting.ts';
-import { checkEndpoint, parseRegions, parseSwitch, parseUsers } from './setting-values.ts';
+import {
+  checkEndpoint,
+  parseFileName,
+  parseRegions,
+  parseSwitch,
+  parseUsers,
+} from './setting-values.ts';
 import { readSettingsFile, type SettingsFile } from './settings-file.ts';
 
 interface KeyPair {
@@ -25,9 +31,10 @@ export interface Settings {
   readonly backupKeys: Setting | undefined;
   /** More keys that may open messages, but are never used to encrypt. */
   readonly decryptKeys: Setting | undefined;
-  readonly rsaPassphraseFile: Setting | undefined;
   readonly region: Setting | undefined;
   readonly profile: Setting | undefined;
+  /** The file with the passphrase of RSA keys. */
+  readonly passphraseFile: () => string | undefined;
   /** The Regions of a multi-Region key's replicas, in order. */
   readonly fallbackRegions: () => readonly string[];
   /** `*` for any well-formed name. */
@@ -79,7 +86,6 @@ export function settingsOf(
     toKey: option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID'),
     backupKeys: find('BACKUP_KEYS'),
     decryptKeys: find('DECRYPT_KEYS'),
-    rsaPassphraseFile: find('RSA_PASSPHRASE_FILE'),
     region:
       option('AWS_REGION', '--region', args.region) ??
       find('AWS_REGION') ??
@@ -88,6 +94,7 @@ export function settingsOf(
         ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
         : undefined),
     profile: profile ?? find('AWS_PROFILE'),
+    passphraseFile: () => parseFileName(find('RSA_PASSPHRASE_FILE')),
     fallbackRegions: () => parseRegions(find('FALLBACK_REGIONS')),
     users: () => parseUsers(find('USERS')),
     sign: () => args.sign || parseSwitch(find('SIGN')),

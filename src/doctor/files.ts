@@ -25,7 +25,7 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   }
   for (const { reference } of allKeys(subject)) {
     if (reference.kind === 'aws') continue;
-    files.set(reference.file ?? defaultLocalKeyFile, await describe(reference));
+    files.set(reference.file ?? defaultLocalKeyFile(), await describe(reference));
   }
   for (const [file, { what, isSecret, fingerprintToPin }] of files) {
     const found = await stat(file).catch(() => undefined);

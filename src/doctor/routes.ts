@@ -190,7 +190,7 @@ async function unmadeFileOf(
   key: NamedKey | undefined,
 ): Promise<string | undefined> {
   if (key?.reference.kind !== 'local') return undefined;
-  const { file = subject.defaultLocalKeyFile } = key.reference;
+  const { file = subject.defaultLocalKeyFile() } = key.reference;
   const { readLocalKey } = await import('../keys/local-key.ts');
   const localKey = await readLocalKey(file).catch(() => null);
   localKey?.keyBytes.fill(0);

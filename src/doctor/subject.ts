@@ -46,7 +46,7 @@ export interface Subject {
     stat: Stats,
     isSecret: boolean,
   ) => { readonly text: string; readonly fix: string } | undefined;
-  readonly defaultLocalKeyFile: string;
+  readonly defaultLocalKeyFile: () => string;
   /** See `KeySources`. */
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
   /** Whether the key was given for this run, with --key. */

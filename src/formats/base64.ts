@@ -1,6 +1,7 @@
 /** Encodes and decodes base64 in constant memory. */
 import { KmsPocError } from '../errors.ts';
-import { asBuffer, type ByteStream, withoutByteOrderMark } from '../streams/byte-stream.ts';
+import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
+import { withoutByteOrderMark } from './text.ts';
 
 /**
  * Bytes that are encoded at a time, a multiple of three. With twice as many, each string would get
@@ -20,12 +21,17 @@ export async function* encodeBase64(bytes: ByteStream): AsyncGenerator<Uint8Arra
     const edge = Buffer.concat([rest, chunk.subarray(0, head)]);
     const whole = chunk.length - ((chunk.length - head) % 3);
     if (edge.length === 3) yield base64Bytes(edge);
-    for (let at = head; at < whole; at += pieceBytes) {
-      yield base64Bytes(chunk.subarray(at, Math.min(at + pieceBytes, whole)));
-    }
+    yield* base64Pieces(chunk.subarray(head, whole));
     rest = edge.length % 3 === 0 ? chunk.subarray(whole) : edge;
   }
   if (rest.length > 0) yield base64Bytes(rest);
+}
+
+/** @returns the base64 of all bytes, with padding, in pieces */
+export function* base64Pieces(bytes: Uint8Array): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    yield base64Bytes(bytes.subarray(at, at + pieceBytes));
+  }
 }
 
 const base64Bytes = (bytes: Uint8Array): Buffer =>

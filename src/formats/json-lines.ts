@@ -1,11 +1,13 @@
 /**
- * JSON Lines (https://jsonlines.org): one JSON object on each line. Fields that aren't ours are
- * never parsed into values and printed again: that would round large numbers, drop one of two
- * fields with the same name, and move fields with numeric names to the front. Instead the text of
- * the line is kept, and only our field in it is replaced.
+ * JSON Lines (https://jsonlines.org): one JSON object on each line. The text of a line is kept, and
+ * only our field in it is replaced.
  */
 import { isUtf8 } from 'node:buffer';
+
+import { type KmsPocError, usageError } from '../errors.ts';
 import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
+import { type Field, jsonString, type ObjectText, scanObject } from './json-text.ts';
+import { isUtf16, withoutByteOrderMark } from './text.ts';
 
 export interface Line {
   /** Counted from 1, including empty lines. */
@@ -19,6 +21,8 @@ const lineFeed = 0x0a;
 /**
  * Splits a stream into lines, in constant memory. A line ends with LF or CRLF, which is optional
  * after the last one. Lines with nothing but spaces and tabs are skipped.
+ *
+ * @throws KmsPocError Usage, for UTF-16
  */
 export async function* readLines(input: ByteStream, maxLineBytes: number): AsyncGenerator<Line> {
   let number = 0;
@@ -36,6 +40,7 @@ export async function* readLines(input: ByteStream, maxLineBytes: number): Async
     parts = [];
     length = 0;
     if (whole === undefined) return { number, bytes: undefined };
+    if (number === 1 && isUtf16(whole)) throw utf16Batch();
     const bytes = withoutFrame(whole, number === 1);
     return isBlank(bytes) ? undefined : { number, bytes };
   };
@@ -57,123 +62,75 @@ export async function* readLines(input: ByteStream, maxLineBytes: number): Async
   if (line !== undefined) yield line;
 }
 
+const utf16Batch = (): KmsPocError =>
+  usageError(
+    'This batch is text in UTF-16, not in UTF-8.',
+    'PowerShell writes UTF-16 with >: save the file as UTF-8.',
+  );
+
 /** Strips the CR of a CRLF, and the byte order mark that some editors put before the first line. */
 const withoutFrame = (line: Buffer, isFirst: boolean): Buffer => {
-  const start = isFirst && line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? 3 : 0;
-  return line.subarray(start, line.at(-1) === 0x0d ? -1 : undefined);
+  const text = asBuffer(isFirst ? withoutByteOrderMark(line) : line);
+  return text.subarray(0, text.at(-1) === 0x0d ? -1 : undefined);
 };
 
 const isBlank = (line: Buffer): boolean => line.every((byte) => byte === 0x20 || byte === 0x09);
 
-/** One field of an object, and its position in the object's text. */
-export interface Field {
-  readonly name: string;
-  /** Start of the name, including its quotes. */
-  readonly start: number;
-  readonly nameEnd: number;
-  /** Start of the value. */
-  readonly valueStart: number;
-  readonly end: number;
-}
+/** The fields that mean something in a line. All others pass through. */
+const ourFields = ['user', 'message', 'messageBase64', 'ciphertext', 'error'] as const;
 
-export interface ObjectText {
-  readonly text: string;
-  /** In order; two may have the same name. */
-  readonly fields: readonly Field[];
-  readonly value: Readonly<Record<string, unknown>>;
-}
+export type FieldName = (typeof ourFields)[number];
 
 /** @returns undefined for anything but an object in JSON and UTF-8 */
-export function parseObject(bytes: Buffer): ObjectText | undefined {
-  if (!isUtf8(bytes)) return undefined;
-  const text = bytes.toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined; // its message would quote the text, which may be a secret
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return { text, fields: scanFields(text), value: value as Record<string, unknown> };
-}
-
-/** @param text known to be a valid JSON object */
-function scanFields(text: string): Field[] {
-  const fields: Field[] = [];
-  let position = text.indexOf('{') + 1;
-  for (;;) {
-    const start = skipSpace(text, position);
-    if (text[start] === '}') return fields;
-    const nameEnd = endOfString(text, start);
-    const valueStart = skipSpace(text, text.indexOf(':', nameEnd) + 1);
-    const end = endOfValue(text, valueStart);
-    const name = JSON.parse(text.slice(start, nameEnd)) as string;
-    fields.push({ name, start, nameEnd, valueStart, end });
-    position = skipSpace(text, end);
-    if (text[position] === ',') position += 1;
-  }
-}
-
-function skipSpace(text: string, from: number): number {
-  let position = from;
-  while (text.charCodeAt(position) <= 0x20) position += 1;
-  return position;
-}
-
-/** @param from the position of the opening quote */
-function endOfString(text: string, from: number): number {
-  let quote = from;
-  for (;;) {
-    quote = text.indexOf('"', quote + 1);
-    let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
-}
-
-function endOfValue(text: string, from: number): number {
-  let depth = 0;
-  let position = from;
-  do {
-    const character = text[position];
-    if (character === '"') {
-      position = endOfString(text, position);
-      continue;
-    }
-    if (character === '{' || character === '[') depth += 1;
-    else if (character === '}' || character === ']') depth -= 1;
-    position += 1;
-  } while (depth > 0 || !isBehindValue(text, position));
-  return position;
-}
-
-/** Whether the value of an object's field ends here. */
-const isBehindValue = (text: string, position: number): boolean =>
-  text[position] === ',' || text[position] === '}' || text.charCodeAt(position) <= 0x20;
+export const parseObject = (bytes: Buffer): ObjectText | undefined =>
+  isUtf8(bytes) ? scanObject(bytes, ourFields) : undefined;
 
 /** @returns all fields with this name, since a name can occur twice */
-export const findFields = ({ fields }: ObjectText, name: string): readonly Field[] =>
+export const findFields = ({ fields }: ObjectText, name: FieldName): readonly Field[] =>
   fields.filter((field) => field.name === name);
 
-/** @returns the object's text, with one field replaced by another name and value */
-export function replaceField(
-  { text }: ObjectText,
+/**
+ * @param value text in UTF-8
+ * @returns the object's text in pieces, with one field replaced by another name and value
+ */
+export function* replaceField(
+  { bytes }: ObjectText,
   field: Field,
-  name: string,
-  value: string,
-): string {
-  const before = text.slice(0, field.start);
-  const between = text.slice(field.nameEnd, field.valueStart);
-  return before + JSON.stringify(name) + between + JSON.stringify(value) + text.slice(field.end);
+  name: FieldName,
+  value: Uint8Array,
+): Generator<Buffer> {
+  yield bytes.subarray(0, field.start);
+  yield Buffer.from(JSON.stringify(name));
+  yield bytes.subarray(field.nameEnd, field.valueStart);
+  for (const piece of jsonString(value)) yield Buffer.from(piece);
+  yield bytes.subarray(field.end);
 }
 
-/** @returns the text of an object with the fields that have none of these names, and one more */
-export function withoutFields(
+/**
+ * @param object undefined: one without fields
+ * @returns the text of an object in pieces, without the fields that have one of these names, and
+ *   with one more
+ */
+export function* withoutFields(
   object: ObjectText | undefined,
-  names: readonly string[],
-  added: { readonly name: string; readonly value: unknown },
-): string {
-  const kept = (object?.fields ?? []).filter(({ name }) => !names.includes(name));
-  const texts = kept.map(({ start, end }) => object?.text.slice(start, end));
-  return `{${[...texts, `${JSON.stringify(added.name)}:${JSON.stringify(added.value)}`].join(',')}}`;
+  names: readonly FieldName[],
+  added: { readonly name: FieldName; readonly value: unknown },
+): Generator<Buffer> {
+  const addedText = `${JSON.stringify(added.name)}:${JSON.stringify(added.value)}`;
+  if (object === undefined) {
+    yield Buffer.from(`{${addedText}}`);
+    return;
+  }
+  const { bytes, fields, fieldCount, close } = object;
+  const removed = fields.filter(({ name }) => (names as readonly string[]).includes(name));
+  let from = 0;
+  for (const { start, next } of removed) {
+    yield bytes.subarray(from, start);
+    from = next;
+  }
+  yield bytes.subarray(from, close);
+  // A field that was last leaves the comma before it.
+  const isCommaMissing = fieldCount > removed.length && removed.at(-1)?.next !== close;
+  yield Buffer.from(isCommaMissing ? `,${addedText}` : addedText);
+  yield bytes.subarray(close);
 }

@@ -20,7 +20,7 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
       };
     }
     case 'local': {
-      const file = reference.file ?? sources.defaultLocalKeyFile;
+      const file = reference.file ?? sources.defaultLocalKeyFile();
       return {
         name: `the local key ${file}`,
         mayBeNamedBy: ({ providerId }) => providerId === localKeyNamespace,

@@ -44,7 +44,7 @@ export async function openEncryptionKey(
       return openAwsKey(reference, sources);
     case 'local': {
       const { makeLocalKey, readLocalKey, wrapWithLocalKey } = await import('./local-key.ts');
-      const file = reference.file ?? sources.defaultLocalKeyFile;
+      const file = reference.file ?? sources.defaultLocalKeyFile();
       const existing = await readLocalKey(file);
       if (existing?.stat !== undefined) sources.events.keyFile(file, existing.stat, true);
       return {

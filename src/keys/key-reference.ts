@@ -2,6 +2,7 @@
  * How a user names a key: `--key`, `KEY_ID`, `DECRYPT_KEYS`.
  */
 import { usageError } from '../errors.ts';
+import { expandKeyFileName } from '../formats/file-name.ts';
 
 /** A KMS key as given: alias, id or ARN. An ARN names its Region, which overrides every setting. */
 export interface AwsKeyReference {
@@ -49,12 +50,16 @@ export function parseKeyReference(text: string, source: string): KeyReference {
   if (text.startsWith('local:')) {
     const file = text.slice('local:'.length);
     if (file === '') throw usageError(`${source} has no file after local:.`, howToNameAKey);
-    return { kind: 'local', file };
+    return { kind: 'local', file: expandKeyFileName(file, source) };
   }
   if (text.startsWith('rsa:')) {
     const [, file = '', fingerprint] = rsaFile.exec(text) ?? [];
     if (file === '') throw usageError(`${source} has no file after rsa:.`, howToNameAKey);
-    return { kind: 'rsa', file, fingerprint: fingerprint?.toLowerCase() };
+    return {
+      kind: 'rsa',
+      file: expandKeyFileName(file, source),
+      fingerprint: fingerprint?.toLowerCase(),
+    };
   }
   const arn = keyArn.exec(text);
   if (arn) return { kind: 'aws', keyId: text, arnRegion: arn[1] };

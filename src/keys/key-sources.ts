@@ -6,7 +6,7 @@ import type { AwsKeyReference } from './key-reference.ts';
 export interface KeySources {
   /** KMS in the Region of that key; for a multi-Region key, in its fallback Regions as well. */
   readonly connectKms: (key: AwsKeyReference) => Promise<Kms>;
-  readonly defaultLocalKeyFile: string;
+  readonly defaultLocalKeyFile: () => string;
   /**
    * Asks for the passphrase of an RSA key file, or reads it from the file that the settings name.
    *

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
+import { toUtf8 } from '../formats/text.ts';
 import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
 import { removeLeftovers, syncFolder, temporaryName } from '../streams/temporary-file.ts';
 
@@ -43,8 +44,10 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
     );
   }
   const { bytes, stat } = content;
-  const keyBytes = parseKeyFile(bytes);
+  const text = toUtf8(bytes);
+  const keyBytes = text && parseKeyFile(text);
   bytes.fill(0);
+  text?.fill(0);
   if (keyBytes === undefined) {
     throw new KmsPocError(
       'KeyUnusable',
@@ -117,10 +120,11 @@ const serializeKeyFile = (keyBytes: Uint8Array): string =>
   '# and without it nobody can: keep it secret, and back it up.\n' +
   `${Buffer.from(keyBytes).toString('base64')}\n`;
 
-function parseKeyFile(content: Buffer): Uint8Array | undefined {
-  const lines = content
-    .toString('latin1')
-    .split(/\r?\n/)
+function parseKeyFile(text: Buffer): Uint8Array | undefined {
+  const lines = text
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
   const [line] = lines;
   if (lines.length !== 1 || line === undefined || !/^[A-Za-z0-9+/]{43}=$/.test(line)) {

@@ -6,6 +6,7 @@ import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'n
 import type { Stats } from 'node:fs';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
+import { toUtf8 } from '../formats/text.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
 import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
 import type { RsaKeyReference } from './key-reference.ts';
@@ -85,7 +86,9 @@ export const privateKeyMissing = (file: string): KmsPocError =>
 
 async function readPem(file: string): Promise<SmallFile> {
   try {
-    return await readSmallFile(file);
+    const { bytes, stat } = await readSmallFile(file);
+    // A comment above the key can be in any encoding.
+    return { bytes: toUtf8(bytes) ?? bytes, stat };
   } catch (cause) {
     const code = systemCode(cause);
     throw new KmsPocError(
@@ -116,7 +119,9 @@ async function parsePrivateKey(
     throw new KmsPocError(
       'KeyUnusable',
       `Wrong passphrase for the RSA key file ${file}.`,
-      'Try again, or check RSA_PASSPHRASE_FILE.',
+      /\s$/.test(passphrase.toString('latin1'))
+        ? 'It ends in a blank, which is part of it: remove that, if it is there by mistake.'
+        : 'Try again, or check RSA_PASSPHRASE_FILE.',
       { cause },
     );
   } finally {

@@ -1,11 +1,12 @@
 /**
  * The fields of a batch's lines: who the message is for, the message, the ciphertext, the error.
  */
-import { KmsPocError, usageError } from '../errors.ts';
+import { isErrorCode, KmsPocError, usageError } from '../errors.ts';
 import { userNameRule } from '../formats/user-name.ts';
 import { exactBase64 } from '../formats/base64.ts';
 import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
-import { type Field, findFields, type ObjectText, withoutFields } from '../formats/json-lines.ts';
+import { type FieldName, findFields, withoutFields } from '../formats/json-lines.ts';
+import { type Field, type ObjectText, stringOf } from '../formats/json-text.ts';
 import { decodeCiphertext } from './ciphertext-input.ts';
 
 export interface Users {
@@ -16,7 +17,7 @@ export interface Users {
 }
 
 /** @throws KmsPocError Usage, if the field occurs twice, since either could be meant */
-function fieldOf(object: ObjectText, name: string): Field | undefined {
+function fieldOf(object: ObjectText, name: FieldName): Field | undefined {
   const fields = findFields(object, name);
   if (fields.length > 1) {
     throw usageError(`This line has the field ${name} more than once.`, 'Keep one of them.');
@@ -26,15 +27,16 @@ function fieldOf(object: ObjectText, name: string): Field | undefined {
 
 /** @throws KmsPocError Usage */
 export function userOf(object: ObjectText, { defaultUser, checkUser }: Users): string {
-  if (fieldOf(object, 'user') === undefined) {
+  const field = fieldOf(object, 'user');
+  if (field === undefined) {
     if (defaultUser !== undefined) return defaultUser;
     throw usageError(
       'This line names no user.',
       'Add "user" to it, or use --user NAME for all such lines.',
     );
   }
-  const { user } = object.value;
-  if (typeof user !== 'string') {
+  const user = stringOf(object, field)?.toString('utf8');
+  if (user === undefined) {
     throw usageError('The user of this line is not a string.', `${userNameRule}.`);
   }
   checkUser(user);
@@ -45,16 +47,14 @@ export function userOf(object: ObjectText, { defaultUser, checkUser }: Users): s
 export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buffer } {
   const asText = fieldOf(object, 'message');
   const asBase64 = fieldOf(object, 'messageBase64');
-  const { message, messageBase64 } = object.value;
   if (asText !== undefined && asBase64 === undefined) {
-    // Half of a surrogate pair can't be encoded: decrypting would return a replacement character.
-    if (typeof message === 'string' && !/\p{Surrogate}/u.test(message)) {
-      return { field: asText, plaintext: Buffer.from(message, 'utf8') };
-    }
+    const plaintext = stringOf(object, asText);
+    if (plaintext !== undefined) return { field: asText, plaintext };
     throw usageError('The message of this line is not a string of valid Unicode.', howToGiveBytes);
   }
   if (asBase64 !== undefined && asText === undefined) {
-    const plaintext = typeof messageBase64 === 'string' ? exactBase64(messageBase64) : undefined;
+    const text = stringOf(object, asBase64);
+    const plaintext = text && exactBase64(text.toString('latin1'));
     if (plaintext !== undefined) return { field: asBase64, plaintext };
     throw usageError('The messageBase64 of this line is not valid base64.', howToGiveBytes);
   }
@@ -74,17 +74,17 @@ export async function ciphertextOf(
   object: ObjectText,
 ): Promise<{ field: Field; ciphertext: Buffer }> {
   const field = fieldOf(object, 'ciphertext');
-  const { ciphertext } = object.value;
   if (field === undefined) {
     throw usageError('This line has no ciphertext.', 'Put it in the field "ciphertext".');
   }
-  if (typeof ciphertext !== 'string') {
+  const text = stringOf(object, field);
+  if (text === undefined) {
     throw usageError('The ciphertext of this line is not a string.', 'Put it there as base64.');
   }
   const bytes =
-    exactBase64(ciphertext) ??
+    exactBase64(text.toString('latin1')) ??
     // Base64 as people really paste it, or invalid: this says what is wrong with it.
-    asBuffer(await collectAll((await decodeCiphertext(streamOf(Buffer.from(ciphertext)))).bytes));
+    asBuffer(await collectAll((await decodeCiphertext(streamOf(text))).bytes));
   if (bytes.length === 0) {
     throw new KmsPocError(
       'NotCiphertext',
@@ -99,7 +99,7 @@ export async function ciphertextOf(
  * Otherwise the result would have two fields with the same name, or a message that was never
  * decrypted.
  */
-export function refuseFields(object: ObjectText, names: readonly string[]): void {
+export function refuseFields(object: ObjectText, names: readonly FieldName[]): void {
   const found = names.find((name) => findFields(object, name).length > 0);
   if (found === undefined) return;
   throw usageError(
@@ -117,7 +117,26 @@ export function refuseFields(object: ObjectText, names: readonly string[]): void
 export function errorLine(
   object: ObjectText | undefined,
   error: KmsPocError,
-  without: readonly string[],
-): string {
+  without: readonly FieldName[],
+): Iterable<Buffer> {
   return withoutFields(object, [...without, 'error'], { name: 'error', value: error });
+}
+
+/** Longer than any error of ours. */
+const maxErrorBytes = 4096;
+
+/** Whether the line failed in an earlier run: its error would contradict the new ciphertext. */
+export function hasOurError(object: ObjectText): boolean {
+  const [field, ...others] = findFields(object, 'error');
+  if (field === undefined || others.length > 0) return false;
+  const { valueStart, end } = field;
+  if (end - valueStart > maxErrorBytes) return false;
+  const error = JSON.parse(object.bytes.toString('utf8', valueStart, end)) as unknown;
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    'message' in error &&
+    isErrorCode(error.code)
+  );
 }

@@ -5,17 +5,19 @@
  * A line that fails through its own fault (status 2 or 3) is replaced by an error. A failure that
  * would affect the next lines too (the service, a permission, the disk) ends the run.
  */
+import { isUtf8 } from 'node:buffer';
+
 import type { DataKeyLimits } from '../envelope/data-key-cache.ts';
 import { mebibyte } from '../envelope/limits.ts';
-import { type ExitStatus, exitStatus, isErrorCode, KmsPocError, usageError } from '../errors.ts';
+import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import {
   type Line,
-  type ObjectText,
   parseObject,
   readLines,
   replaceField,
   withoutFields,
 } from '../formats/json-lines.ts';
+import { maxDepth, type ObjectText } from '../formats/json-text.ts';
 import type { EncryptionKeys } from '../keys/encryption-keys.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -23,19 +25,21 @@ import {
   asBuffer,
   type ByteStream,
   collectAll,
-  decodeUtf8,
+  inLargePieces,
   streamOf,
 } from '../streams/byte-stream.ts';
 import { inOrder } from '../streams/in-order.ts';
 import {
   ciphertextOf,
   errorLine,
+  hasOurError,
   plaintextOf,
   refuseFields,
   userOf,
   type Users,
 } from './batch-lines.ts';
 import { identify } from './ciphertext-input.ts';
+import { requireKmsKeyFor } from './kms-blob.ts';
 import { type Move, reencrypt, type Ways } from './reencrypt.ts';
 import { wholeDecrypter, wholeEncrypter } from './whole-messages.ts';
 
@@ -69,12 +73,14 @@ export interface Batch {
  */
 export function encryptBatch(options: BatchOptions, keys: EncryptionKeys, sign: boolean): Batch {
   const encrypt = wholeEncrypter(keys, sign, options.limits);
-  return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, async (object) => {
+  return runBatch(options, { maxLineBytes: maxPlaintextLineBytes }, (object) => {
     const user = userOf(object, options);
     const { field, plaintext } = plaintextOf(object);
     refuseFields(object, ['ciphertext']);
-    const ciphertext = await encrypt(user, plaintext);
-    return replaceField(object, field, 'ciphertext', ciphertext.toString('base64'));
+    return async () => {
+      const ciphertext = await encrypt(user, plaintext);
+      return replaceField(object, field, 'ciphertext', base64Text(ciphertext));
+    };
   });
 }
 
@@ -90,11 +96,13 @@ export function decryptBatch(
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
     refuseFields(object, ['message', 'messageBase64']);
-    const plaintext = await decrypt(user, ciphertext);
-    const text = decodeUtf8(plaintext);
-    return text === undefined
-      ? replaceField(object, field, 'messageBase64', asBuffer(plaintext).toString('base64'))
-      : replaceField(object, field, 'message', text);
+    requireKmsKeyFor(ciphertext, keys);
+    return async () => {
+      const plaintext = await decrypt(user, ciphertext);
+      return isUtf8(plaintext)
+        ? replaceField(object, field, 'message', plaintext)
+        : replaceField(object, field, 'messageBase64', base64Text(plaintext));
+    };
   });
 }
 
@@ -114,15 +122,24 @@ export function reencryptBatch(
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
     const found = await identify(streamOf(ciphertext));
-    const reencrypted = await reencrypt(move, ways, user, found);
-    const bytes = await collectAll(reencrypted.ciphertext);
-    if (options.prove) await reencrypted.prove(streamOf(bytes));
-    const value = asBuffer(bytes).toString('base64');
-    return hasOurError(object)
-      ? withoutFields(object, ['ciphertext', 'error'], { name: 'ciphertext', value })
-      : replaceField(object, field, 'ciphertext', value);
+    requireKmsKeyFor(ciphertext, move.oldKeys);
+    return async () => {
+      const reencrypted = await reencrypt(move, ways, user, found);
+      const bytes = await collectAll(reencrypted.ciphertext);
+      if (options.prove) await reencrypted.prove(streamOf(bytes));
+      const value = base64Text(bytes);
+      return hasOurError(object)
+        ? withoutFields(object, ['ciphertext', 'error'], {
+            name: 'ciphertext',
+            value: value.toString('latin1'),
+          })
+        : replaceField(object, field, 'ciphertext', value);
+    };
   });
 }
+
+const base64Text = (bytes: Uint8Array): Buffer =>
+  Buffer.from(asBuffer(bytes).toString('base64'), 'latin1');
 
 function wholeWays(move: Move, limits?: DataKeyLimits): Ways<{ ciphertext: ByteStream }> {
   const { oldKeys, newKeys, encryptionKeys, sign, requireSigned, decryptor } = move;
@@ -140,14 +157,6 @@ function wholeWays(move: Move, limits?: DataKeyLimits): Ways<{ ciphertext: ByteS
   };
 }
 
-/** Whether the line failed in an earlier run: its error would contradict the new ciphertext. */
-const hasOurError = ({ value: { error } }: ObjectText): boolean =>
-  typeof error === 'object' &&
-  error !== null &&
-  'code' in error &&
-  'message' in error &&
-  isErrorCode(error.code);
-
 interface LineRules {
   readonly maxLineBytes: number;
   /**
@@ -156,25 +165,38 @@ interface LineRules {
   readonly failedLineIsKept?: boolean;
 }
 
+/** The rest of the work on a line; its text in pieces. */
+type Work = () => Promise<Iterable<Buffer>>;
+
+/**
+ * @param read takes from a line what it needs. What it throws is the line's fault; after that, only
+ *   a ciphertext that can't be decrypted is: settings that are wrong are wrong for every line.
+ */
 function runBatch(
   { input }: BatchOptions,
   { maxLineBytes, failedLineIsKept = false }: LineRules,
-  workOn: (object: ObjectText) => Promise<string>,
+  read: (object: ObjectText) => Work | Promise<Work>,
 ): Batch {
   const counts: Batch['counts'] = { lines: 0, failed: 0, worstStatus: exitStatus.ok };
 
-  const work = async ({ number, bytes }: Line): Promise<{ text: string; status: ExitStatus }> => {
+  const work = async ({ number, bytes }: Line): Promise<Result> => {
     let object: ObjectText | undefined;
+    let isRead = false;
     try {
       if (bytes === undefined) throw lineTooLong(number, maxLineBytes);
       object = parseObject(bytes);
       if (object === undefined) throw notAnObject(number);
-      return { text: await workOn(object), status: exitStatus.ok };
+      const finish = await read(object);
+      isRead = true;
+      return { pieces: await finish(), status: exitStatus.ok };
     } catch (error) {
-      if (!(error instanceof KmsPocError) || !isLineStatus(error.status)) throw error;
-      if (failedLineIsKept && object === undefined) throw error;
-      const without = failedLineIsKept ? [] : ['message', 'messageBase64', 'ciphertext'];
-      return { text: errorLine(object, error, without), status: error.status };
+      if (!(error instanceof KmsPocError)) throw error;
+      const { status } = error;
+      const isOfLine =
+        status === exitStatus.undecryptable || (status === exitStatus.usage && !isRead);
+      if (!isOfLine || (failedLineIsKept && object === undefined)) throw error;
+      const without = failedLineIsKept ? [] : (['message', 'messageBase64', 'ciphertext'] as const);
+      return { pieces: errorLine(object, error, without), status };
     }
   };
 
@@ -188,14 +210,25 @@ function runBatch(
         counts.failed += 1;
         if (status > counts.worstStatus) counts.worstStatus = status;
       }
-      yield Buffer.from(results.map(({ text }) => `${text}\n`).join(''));
+      yield* inLargePieces(textOf(results));
     }
   }
   return { output: output(), counts };
 }
 
-const isLineStatus = (status: ExitStatus): boolean =>
-  status === exitStatus.usage || status === exitStatus.undecryptable;
+interface Result {
+  readonly pieces: Iterable<Buffer>;
+  readonly status: ExitStatus;
+}
+
+function* textOf(results: readonly Result[]): Generator<Buffer> {
+  for (const { pieces } of results) {
+    yield* pieces;
+    yield lineBreak;
+  }
+}
+
+const lineBreak = Buffer.from('\n');
 
 const lineTooLong = (number: number, maxBytes: number): KmsPocError =>
   usageError(
@@ -206,5 +239,5 @@ const lineTooLong = (number: number, maxBytes: number): KmsPocError =>
 const notAnObject = (number: number): KmsPocError =>
   usageError(
     `Line ${number} is not a JSON object.`,
-    'Each line must be one, in UTF-8, with "user" and "message", or "ciphertext" to decrypt.',
+    `Each line must be one, in UTF-8 and not nested more than ${maxDepth} levels deep, with "user" and "message", or "ciphertext" to decrypt.`,
   );

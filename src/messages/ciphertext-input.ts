@@ -2,6 +2,8 @@
  * A ciphertext as found in the input: bytes, base64 as it really gets pasted, or the JSON that AWS
  * and this program print; and which of the published formats it has.
  */
+import { isUtf8 } from 'node:buffer';
+
 import { KmsPocError } from '../errors.ts';
 import { decodeBase64 } from '../formats/base64.ts';
 import {
@@ -9,14 +11,9 @@ import {
   formatOf,
   formatPrefixBytes,
 } from '../formats/ciphertext-format.ts';
-import {
-  asBuffer,
-  type ByteStream,
-  collect,
-  peek,
-  streamOf,
-  withoutByteOrderMark,
-} from '../streams/byte-stream.ts';
+import { scanObject, stringOf } from '../formats/json-text.ts';
+import { isUtf16, withoutByteOrderMark } from '../formats/text.ts';
+import { asBuffer, type ByteStream, collect, peek, streamOf } from '../streams/byte-stream.ts';
 
 export interface FoundCiphertext {
   readonly format: CiphertextFormat;
@@ -77,10 +74,6 @@ export async function decodeCiphertext(
   return { bytes: decodeBase64(base64), cameAsBytes: false };
 }
 
-/** Checks the mark at the beginning. No ciphertext begins like that: KMS blobs begin with 01. */
-const isUtf16 = ([first, second]: Uint8Array): boolean =>
-  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
-
 /**
  * Raw ciphertext contains bytes that text never has. A curly quote is text, and refused by name
  * later.
@@ -95,8 +88,8 @@ function isText(start: Uint8Array): boolean {
   }
 }
 
-/** JSON is collected whole; base64 and bytes are not. */
-const maxJsonBytes = 64 * 2 ** 20;
+/** JSON is collected whole; base64 and bytes are not. kms-encrypt --json writes at most 64 MiB. */
+const maxJsonBytes = 65 * 2 ** 20;
 
 /**
  * `aws kms encrypt` prints `{"CiphertextBlob": …}`, `kms-encrypt --json` prints
@@ -104,43 +97,39 @@ const maxJsonBytes = 64 * 2 ** 20;
  */
 async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
   const { bytes } = await collect(input, maxJsonBytes);
-  if (bytes === undefined) throw notInJson('it starts like JSON and is longer than 64 MiB');
+  if (bytes === undefined) throw notInJson('it starts like JSON and is longer than 65 MiB');
   const json = asBuffer(withoutByteOrderMark(bytes));
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(json.toString('utf8'));
-  } catch (cause) {
-    if (isJsonLines(json)) {
+  const object = isUtf8(json) ? scanObject(json, names) : undefined;
+  if (object === undefined) {
+    if (isBatch(json)) {
       throw new KmsPocError(
         'NotCiphertext',
         'This is a batch, with one message per line.',
         'Use --batch.',
       );
     }
-    throw notInJson('it starts like JSON but is not valid JSON', { cause });
+    throw notInJson('it starts like JSON but is not valid JSON');
   }
-  const { CiphertextBlob, ciphertext } = parsed as Record<string, unknown>;
-  const found = CiphertextBlob ?? ciphertext;
-  if (typeof found !== 'string') {
+  const { fields } = object;
+  const field = names
+    .map((name) => fields.findLast((each) => each.name === name))
+    .find((each) => each !== undefined);
+  const found = field && stringOf(object, field);
+  if (found === undefined) {
     throw notInJson('it is JSON without a CiphertextBlob or ciphertext field');
   }
-  return Buffer.from(found, 'utf8');
+  return found;
 }
 
-/** Whether something that is not JSON as a whole begins with a line that is. */
-function isJsonLines(text: Buffer): boolean {
-  try {
-    JSON.parse(text.subarray(0, Math.max(0, text.indexOf(0x0a))).toString('utf8'));
-    return true;
-  } catch {
-    return false;
-  }
-}
+const names = ['CiphertextBlob', 'ciphertext'] as const;
 
-const notInJson = (why: string, options?: ErrorOptions): KmsPocError =>
+/** Whether something that is no object as a whole begins with a line that is one. */
+const isBatch = (text: Buffer): boolean =>
+  scanObject(text.subarray(0, Math.max(0, text.indexOf(0x0a))), []) !== undefined;
+
+const notInJson = (why: string): KmsPocError =>
   new KmsPocError(
     'NotCiphertext',
     `This is not an encrypted message: ${why}.`,
     'Copy all of it, exactly as kms-encrypt printed it.',
-    options,
   );

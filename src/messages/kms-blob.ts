@@ -1,5 +1,6 @@
 /** Messages that AWS KMS encrypted itself, without the Encryption SDK. */
 import { KmsPocError, usageError } from '../errors.ts';
+import { formatOf } from '../formats/ciphertext-format.ts';
 import { openAwsKey } from '../keys/aws-key.ts';
 import type { AwsKeyReference, KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -62,12 +63,22 @@ export async function tryKmsKeys<Result>(
     }
   }
   // That the key is the wrong one says less than another key's error.
-  throw (
-    failures.find(({ code }) => code !== 'WrongKey') ??
-    failures[0] ??
-    usageError(
-      'This looks like an AWS KMS message, and no AWS KMS key is set.',
-      'Set KEY_ID in .env or the environment, or pass --key with an alias, key id or ARN.',
-    )
-  );
+  throw failures.find(({ code }) => code !== 'WrongKey') ?? failures[0] ?? noKmsKeySet();
 }
+
+/**
+ * For one message among many: that it needs another kind of key is its own fault.
+ *
+ * @throws KmsPocError Usage
+ */
+export function requireKmsKeyFor(ciphertext: Uint8Array, keys: readonly KeyReference[]): void {
+  if (formatOf(ciphertext) === 'kms' && !keys.some(({ kind }) => kind === 'aws')) {
+    throw noKmsKeySet();
+  }
+}
+
+const noKmsKeySet = (): KmsPocError =>
+  usageError(
+    'This looks like an AWS KMS message, and no AWS KMS key is set.',
+    'Set KEY_ID in .env or the environment, or pass --key with an alias, key id or ARN.',
+  );

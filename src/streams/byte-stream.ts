@@ -15,6 +15,12 @@ export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
+/** A stream of many pieces, the small ones joined. */
+export async function* streamOfPieces(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield* inLargePieces(pieces);
+}
+
 /** Collects all of a stream that is known to be short. */
 export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
@@ -63,15 +69,24 @@ export async function peek(
   return { start: Buffer.concat(chunks), whole: whole() };
 }
 
-/** @returns undefined if the bytes are not UTF-8; a byte order mark is kept */
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
+/** What is joined, since each write costs a call of the system. */
+const largeBytes = 2 ** 16;
 
-/** Strips the mark that some editors put at the start of a UTF-8 file. */
-export const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
-  bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
+/** Joins small pieces; a large one comes out as it is. */
+export function* inLargePieces(pieces: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    if (piece.length < largeBytes) {
+      parts.push(piece);
+      length += piece.length;
+    }
+    if (length >= largeBytes || (piece.length >= largeBytes && length > 0)) {
+      yield Buffer.concat(parts);
+      parts = [];
+      length = 0;
+    }
+    if (piece.length >= largeBytes) yield piece;
+  }
+  if (length > 0) yield Buffer.concat(parts);
+}

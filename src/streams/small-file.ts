@@ -1,6 +1,6 @@
 /** Files that are small by nature: keys, passphrases, settings. */
 import { constants, type Stats } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 
 /**
  * More than any such file has. A path that leads somewhere else, an archive or /dev/zero, must not
@@ -15,6 +15,12 @@ export interface SmallFile {
 }
 
 /**
+ * What is no regular file (a pipe, as in `--key rsa:<(…)`) can be read only once, and a run may need
+ * a key several times. So its content is kept.
+ */
+const readOnce = new Map<string, Promise<SmallFile>>();
+
+/**
  * @param check looks at the open file before anything of it is read, and throws to refuse it
  * @throws what Node throws when it can't be read, EFBIG for what is no small file, and what `check`
  *   throws
@@ -23,13 +29,25 @@ export async function readSmallFile(
   path: string,
   check?: (stat: Stats) => void,
 ): Promise<SmallFile> {
+  const isFile = await stat(path).then(
+    (entry) => entry.isFile(),
+    () => true, // opening it will say why not
+  );
+  if (isFile) return read(path, check);
+  const reading = readOnce.get(path) ?? read(path, check);
+  readOnce.set(path, reading);
+  const { bytes, ...content } = await reading;
+  return { ...content, bytes: Buffer.from(bytes) }; // the reader of a key zeroes its copy
+}
+
+async function read(path: string, check?: (stat: Stats) => void): Promise<SmallFile> {
   // Without O_NONBLOCK, opening a FIFO waits for its writer: too long for one that is refused.
   const flags = constants.O_RDONLY | (check === undefined ? 0 : constants.O_NONBLOCK);
   const file = await open(path, flags);
   try {
-    const stat = await file.stat();
-    check?.(stat);
-    return { bytes: await readAll(file), stat };
+    const opened = await file.stat();
+    check?.(opened);
+    return { bytes: await readAll(file), stat: opened };
   } finally {
     await file.close();
   }

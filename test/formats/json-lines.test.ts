@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  type FieldName,
   findFields,
-  type ObjectText,
   parseObject,
   readLines,
   replaceField,
   withoutFields,
 } from '../../src/formats/json-lines.ts';
+import type { Field, ObjectText } from '../../src/formats/json-text.ts';
 import { inPieces } from '../support/bytes.ts';
 
 /** The lines of a text, as `number:content`; a line that was too long as `number:-`. */
@@ -41,6 +42,15 @@ describe('lines', () => {
     assert.deepEqual(await linesOf('\ufeffa\n\ufeffb'), ['1:a', '2:\ufeffb']);
   });
 
+  test('in UTF-16 are refused, not taken for something else', async () => {
+    for (const text of ['\ufeff{"a":1}\n', '\ufeff\n']) {
+      const littleEndian = Buffer.from(text, 'utf16le');
+      for (const bytes of [littleEndian, Buffer.from(littleEndian).swap16()]) {
+        await assert.rejects(linesOf(bytes), { code: 'Usage', message: /in UTF-16/ });
+      }
+    }
+  });
+
   test('that are too long are skipped up to the next one', async () => {
     assert.deepEqual(await linesOf('abc\nabcd\n\nabc', { maxLineBytes: 3 }), [
       '1:abc',
@@ -69,7 +79,9 @@ const parsed = (text: string): ObjectText => {
   return object;
 };
 
-const onlyField = (object: ObjectText, name: string): ReturnType<typeof findFields>[0] => {
+const textOf = (pieces: Iterable<Buffer>): string => Buffer.concat([...pieces]).toString('utf8');
+
+const onlyField = (object: ObjectText, name: FieldName): Field => {
   const [field, ...others] = findFields(object, name);
   assert.ok(field !== undefined && others.length === 0);
   return field;
@@ -83,59 +95,38 @@ describe('an object', () => {
     assert.equal(parseObject(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), undefined);
   });
 
-  test('has the fields that a parser finds, with their texts', () => {
-    fc.assert(
-      fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), (value) => {
-        for (const indent of [0, 3]) {
-          const text = JSON.stringify(value, undefined, indent);
-          const { fields } = parsed(text);
-          // Through a parser, because the string generator creates halves of surrogate pairs.
-          const expected = Object.entries(JSON.parse(text) as Record<string, unknown>);
-          assert.deepEqual(
-            fields.map(({ name, valueStart, end }) => [
-              name,
-              JSON.parse(text.slice(valueStart, end)) as unknown,
-            ]),
-            expected,
-          );
-        }
-      }),
-    );
-  });
-
   test('keeps the text of all other fields when one is replaced', () => {
     const text =
       ' {"n":12345678901234567890.10,"2":[{"a":"}]\\""}] , "mess\\u0061ge" : "secret","1":-1e3,"n":2,"__proto__":null}';
     const object = parsed(text);
     assert.equal(
-      replaceField(object, onlyField(object, 'message'), 'ciphertext', 'a"b'),
-      ' {"n":12345678901234567890.10,"2":[{"a":"}]\\""}] , "ciphertext" : "a\\"b","1":-1e3,"n":2,"__proto__":null}',
+      textOf(replaceField(object, onlyField(object, 'message'), 'ciphertext', Buffer.from('a"é'))),
+      ' {"n":12345678901234567890.10,"2":[{"a":"}]\\""}] , "ciphertext" : "a\\"é","1":-1e3,"n":2,"__proto__":null}',
     );
   });
 
   test('tells when a name occurs twice', () => {
-    assert.equal(findFields(parsed('{"a":1,"b":2,"\\u0061":3}'), 'a').length, 2);
-    assert.equal(findFields(parsed('{"b":{"a":1}}'), 'a').length, 0);
+    assert.equal(findFields(parsed('{"user":1,"b":2,"\\u0075ser":3}'), 'user').length, 2);
+    assert.equal(findFields(parsed('{"b":{"user":1}}'), 'user').length, 0);
   });
 
   test('without some fields, and with another', () => {
-    const added = { name: 'error', value: { code: 'Usage' } };
+    const added = { name: 'error', value: { code: 'Usage' } } as const;
+    const error = '"error":{"code":"Usage"}';
     const texts: [string | undefined, string][] = [
-      ['{ "a" : 1.0 , "message":"x", "b":[ ] }', '{"a" : 1.0,"b":[ ],"error":{"code":"Usage"}}'],
-      ['{"message":"x","error":1}', '{"error":{"code":"Usage"}}'],
-      ['{}', '{"error":{"code":"Usage"}}'],
-      [undefined, '{"error":{"code":"Usage"}}'],
+      ['{ "a" : 1.0 , "message":"x", "b":[ ] }', `{ "a" : 1.0 , "b":[ ] ,${error}}`],
+      ['{ "a":1, "message":"x" , "error":1 }', `{ "a":1, ${error}}`],
+      ['{"message":"x","a":1,"message":"y"}', `{"a":1,${error}}`],
+      ['{"message":"x","error":1}', `{${error}}`],
+      ['{}', `{${error}}`],
+      ['{"a":1}', `{"a":1,${error}}`],
+      [undefined, `{${error}}`],
     ];
     for (const [text, expected] of texts) {
       const object = text === undefined ? undefined : parsed(text);
-      assert.equal(withoutFields(object, ['message', 'error'], added), expected);
+      const result = textOf(withoutFields(object, ['message', 'error'], added));
+      assert.equal(result, expected);
+      JSON.parse(result);
     }
-  });
-
-  test('of any depth and length takes linear time', { timeout: 20_000 }, () => {
-    const deep = `{"deep":${'['.repeat(1e6)}${']'.repeat(1e6)},"a":1}`;
-    assert.equal(onlyField(parsed(deep), 'a').end, deep.length - 1);
-    const long = `{"long":"${'\\\\\\"'.repeat(1e6)}","number":${'1'.repeat(1e6)},"a":1}`;
-    assert.equal(onlyField(parsed(long), 'a').end, long.length - 1);
   });
 });

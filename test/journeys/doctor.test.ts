@@ -895,10 +895,11 @@ advice.`
 
   test('a name that could control the terminal is made visible', async () => {
     const cwd = temporaryFolder();
-    const terminal = startOnTerminal('kms-doctor', ['--key', 'local:a\x1b[31mb'], { cwd });
+    writeFileSync(join(cwd, 'a\x1b[31mb'), '');
+    const terminal = startOnTerminal('kms-doctor', ['--env-file', 'a\x1b[31mb'], { cwd });
     await terminal.exit();
     assert.doesNotMatch(terminal.output(), /\x1b\[31m/);
-    assert.match(terminal.output(), /local:a\\x1b\[31mb/);
+    assert.match(terminal.output(), /ok +settings file +a\\x1b\[31mb/);
   });
 
   test('a reader that has gone ends it silently', async () => {

@@ -416,8 +416,6 @@ describe('texts of others', () => {
     const name = 'none\nhint: run this\t\x1b[2J\u009b31m';
     for (const args of [
       ['-k', 'local', '-i', name],
-      ['-k', `rsa:${name}`],
-      ['-k', `local:/dev/null/${name}`],
       ['-k', 'local', '--env-file', name],
       ['-k', 'local', '-o', `${name}/out`],
     ]) {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { KmsPocError } from '../../src/errors.ts';
@@ -50,8 +52,34 @@ describe('AWS KMS keys', () => {
 test('local keys, with the path as given', () => {
   const local = (file: string | undefined): KeyReference => ({ kind: 'local', file });
   assert.deepEqual(parseKeyReference('local', '--key'), local(undefined));
-  for (const file of ['a', './a b', '/x/y.key', 'C:\\x', 'local:', 'alias/a', '~/k', 'ä']) {
+  for (const file of ['a', './a b', '/x/y.key', 'C:\\x', 'local:', 'alias/a', '~k', 'ä']) {
     assert.deepEqual(parseKeyReference(`local:${file}`, '--key'), local(file));
+  }
+});
+
+test('a file in the home folder, a file with a strange name', () => {
+  const home = join(homedir(), 'k');
+  assert.deepEqual(parseKeyReference('local:~/k', '--key'), { kind: 'local', file: home });
+  assert.deepEqual(parseKeyReference('rsa:~/k', '--key'), {
+    kind: 'rsa',
+    file: home,
+    fingerprint: undefined,
+  });
+  for (const [file, message] of [
+    ['$HOME/k', /\$ in its/],
+    ['${HOME}/k', /\$ in its/],
+    ['"k"', /quotes around its/],
+    ["'~/k'", /quotes around its/],
+    ['a\nb', /control character/],
+    ['a\u009b31m', /control character/],
+    ['a\ufffd', /not valid UTF-8/],
+  ] as const) {
+    for (const kind of ['local', 'rsa']) {
+      assert.throws(() => parseKeyReference(`${kind}:${file}`, '--key'), {
+        code: 'Usage',
+        message,
+      });
+    }
   }
 });
 

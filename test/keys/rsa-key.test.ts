@@ -275,18 +275,6 @@ describe('the passphrase', () => {
     assert.doesNotMatch(terminal.output(), /correct|battery/);
   });
 
-  test('the name of its file, which a .env may have set, cannot control the terminal', async () => {
-    const cwd = temporaryFolder();
-    const name = '\x1b]0;owned\x07.pem';
-    writePrivate(join(cwd, name), readFileSync(protectedFile));
-    writePrivate(join(cwd, '.env'), `KEY_ID=rsa:${name}\n`);
-    const terminal = startOnTerminal('kms-decrypt', ['-u', 'alice', ...inFile()], { cwd });
-    await terminal.waitFor(String.raw`Passphrase for \x1b]0;owned\x07.pem: `);
-    terminal.write('\x03');
-    assert.equal((await terminal.exit()).status, 130);
-    assert.doesNotMatch(terminal.output(), /\x1b\]|\x07/);
-  });
-
   test('it is asked for after a message that was pasted at the prompt', async () => {
     const terminal = onTerminal([]);
     await terminal.waitFor('Hello alice, please enter your message to decrypt: ');

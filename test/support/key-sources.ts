@@ -38,7 +38,7 @@ export function testKeySources({
         events: noEvents,
         patience: createPatience(),
       })),
-    defaultLocalKeyFile: localKeyFile,
+    defaultLocalKeyFile: () => localKeyFile,
     readPassphrase: () => Promise.reject(new Error('no passphrase was expected')),
     events: noEvents,
   };

@@ -1,7 +1,11 @@
 /** `kms-decrypt`: a ciphertext in, its plaintext on standard output or in a file. */
+import { isUtf8 } from 'node:buffer';
+
 import { exitStatus, usageError } from '../../errors.ts';
+import { jsonBase64, jsonString } from '../../formats/json-text.ts';
+import { textPieces } from '../../formats/text.ts';
 import { decrypt } from '../../messages/decrypt.ts';
-import { decodeUtf8, streamOf } from '../../streams/byte-stream.ts';
+import { streamOfPieces } from '../../streams/byte-stream.ts';
 import { prepareKeys } from '../keys.ts';
 import { collectWhole, jsonLine } from '../payload/output.ts';
 import { openMessage } from '../payload/streams.ts';
@@ -22,26 +26,28 @@ export const decryptCommand: Command = async (args, notices) => {
 
   if (args.json) {
     const plaintext = await collectWhole(decrypted.plaintext, 'for --json');
-    const text = decodeUtf8(plaintext);
-    const message =
-      text === undefined
-        ? { messageBase64: Buffer.from(plaintext).toString('base64') }
-        : { message: text };
+    const message = isUtf8(plaintext)
+      ? { message: jsonString(plaintext) }
+      : { messageBase64: jsonBase64(plaintext) };
     const { key: openedWith, format } = decrypted;
     await output.write(jsonLine({ user, ...message, key: openedWith(), format }));
   } else if (output.isTerminal) {
     const plaintext = await collectWhole(decrypted.plaintext, 'for a terminal');
-    const text = decodeUtf8(plaintext);
-    if (text === undefined) {
+    if (!isUtf8(plaintext)) {
       throw usageError(
         `The message is not text (${plaintext.length} bytes).`,
         'Write it to a file with --out, or to a pipe.',
       );
     }
     showLabel('Your decrypted message: ');
-    await output.write(streamOf(Buffer.from(`${visibleText(text)}\n`)));
+    await output.write(streamOfPieces(visibleLines(plaintext)));
   } else {
     await output.write(decrypted.plaintext);
   }
   return exitStatus.ok;
 };
+
+function* visibleLines(plaintext: Uint8Array): Generator<Buffer> {
+  for (const text of textPieces(plaintext)) yield Buffer.from(visibleText(text));
+  yield Buffer.from('\n');
+}

@@ -7,7 +7,14 @@ import type { NamedKey } from '../../doctor/subject.ts';
 import { KmsPocError, usageError } from '../../errors.ts';
 import { type KeyReference, keyReferenceText } from '../../keys/key-reference.ts';
 import type { Arguments } from '../arguments.ts';
-import { checkFallback, noKeySet, parseBackupKeys, parseKey, parseList } from '../keys.ts';
+import {
+  checkFallback,
+  defaultKey,
+  noKeySet,
+  parseBackupKeys,
+  parseKey,
+  parseList,
+} from '../keys.ts';
 import { isFromOption, type Setting, titleOf } from '../setting.ts';
 import { checkUser, isRegion } from '../setting-values.ts';
 import type { Role, Settings } from '../settings.ts';
@@ -19,6 +26,7 @@ export interface ReadSettings {
   readonly backupKeys: readonly NamedKey[];
   readonly oldKeys: readonly NamedKey[];
   readonly fallbackRegions: readonly string[];
+  readonly passphraseFile: string | undefined;
   readonly sign: boolean;
 }
 
@@ -40,7 +48,7 @@ export function readDoctorSettings(
     const key = parseKey(settings);
     if (key !== undefined) return key;
     if (!mayUseDefaultKey) throw noKeySet();
-    return { kind: 'local', file: undefined };
+    return defaultKey();
   };
   const readBackupKeys = (): KeyReference[] => parseBackupKeys(settings);
   const readOldKeys = (): KeyReference[] => parseList(settings.decryptKeys);
@@ -90,7 +98,7 @@ export function readDoctorSettings(
         );
       },
     ],
-    ...row(settings.rsaPassphraseFile, ({ value }) => value),
+    ...row(settings.find('RSA_PASSPHRASE_FILE'), () => settings.passphraseFile() ?? ''),
     ...row(settings.find('SIGN'), () => (settings.sign() ? 'yes' : 'no')),
     ...row(settings.find('REQUIRE_SIGNED'), () => (settings.requireSigned() ? 'yes' : 'no')),
     ...awsRows(settings, usesAws),
@@ -104,6 +112,7 @@ export function readDoctorSettings(
     backupKeys: named('backup key', backupKeys),
     oldKeys: named('old key', oldKeys),
     fallbackRegions: unlessWrong(readFallbackRegions) ?? [],
+    passphraseFile: unlessWrong(settings.passphraseFile),
     sign: unlessWrong(settings.sign) ?? false,
   };
 }

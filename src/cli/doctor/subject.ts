@@ -3,7 +3,8 @@ import type { RoleAccess, Subject } from '../../doctor/subject.ts';
 import type { KeySources } from '../../keys/key-sources.ts';
 import { once } from '../../streams/once.ts';
 import { riskOf } from '../file-risks.ts';
-import { type Access, createKeySources, defaultLocalKeyFile, kmsOptions } from '../key-sources.ts';
+import { defaultLocalKeyFile } from '../folders.ts';
+import { type Access, createKeySources, kmsOptions } from '../key-sources.ts';
 import { isFromOption } from '../setting.ts';
 import type { Role } from '../settings.ts';
 import { askOnce, readPassphrase } from '../terminal/ask-passphrase.ts';
@@ -11,7 +12,7 @@ import type { ReadSettings } from './settings.ts';
 
 export function createSubject(
   access: Access,
-  { user, key, backupKeys, oldKeys, fallbackRegions, sign }: ReadSettings,
+  { user, key, backupKeys, oldKeys, fallbackRegions, passphraseFile, sign }: ReadSettings,
 ): Subject {
   const { settings } = access;
   const region = settings.region?.value;
@@ -19,9 +20,7 @@ export function createSubject(
   const shared: Shared = {
     // What is wrong with a file is a row.
     ...{ ...access, events: { ...access.events, keyFile: () => undefined } },
-    readPassphrase: askOnce((file) =>
-      readPassphrase(file, settings.rsaPassphraseFile, shared.events),
-    ),
+    readPassphrase: askOnce((file) => readPassphrase(file, passphraseFile, shared.events)),
     homeRegion: arnRegion ?? region,
   };
   return {
@@ -33,9 +32,9 @@ export function createSubject(
     sign,
     region,
     settingsFile: settings.file?.path,
-    passphraseFile: settings.rsaPassphraseFile?.value,
+    passphraseFile,
     riskOf,
-    defaultLocalKeyFile: defaultLocalKeyFile(),
+    defaultLocalKeyFile,
     readPassphrase: shared.readPassphrase,
     isKeyFromOption: isFromOption(settings.keyId),
     encryptor: createRoleAccess('ENCRYPTOR', shared),

@@ -2,6 +2,7 @@
 import type { Encrypted } from '../../messages/encrypt.ts';
 import { usageError } from '../../errors.ts';
 import { encodeBase64 } from '../../formats/base64.ts';
+import { jsonString } from '../../formats/json-text.ts';
 import { type ByteStream, peek } from '../../streams/byte-stream.ts';
 import type { Arguments } from '../arguments.ts';
 import { collectWhole, jsonLine, type Output } from './output.ts';
@@ -44,7 +45,7 @@ export async function writeCiphertext(
   }
   const base64 = encodeBase64(ciphertext);
   if (as === 'json') {
-    const text = Buffer.from(await collectWhole(base64, 'for --json')).toString('latin1');
+    const text = jsonString(await collectWhole(base64, 'for --json'));
     await output.write(jsonLine({ user, ciphertext: text, key, keys, format }), check);
     return;
   }

@@ -7,7 +7,7 @@ import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
-import { type ByteStream, collect, streamOf } from '../../streams/byte-stream.ts';
+import { type ByteStream, collect, streamOfPieces } from '../../streams/byte-stream.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
 import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
 import type { Input } from './input.ts';
@@ -202,6 +202,20 @@ export async function collectWhole(payload: ByteStream, purpose: string): Promis
   return bytes;
 }
 
-/** JSON's own escapes leave in some characters that control a terminal. */
-export const jsonLine = (value: object): ByteStream =>
-  streamOf(Buffer.from(`${visibleJson(JSON.stringify(value))}\n`));
+/**
+ * @param object values, or their JSON in pieces: see json-text.ts
+ * @returns one line, in which nothing controls a terminal: JSON's own escapes leave some of that in
+ */
+export const jsonLine = (object: object): ByteStream => streamOfPieces(piecesOf(object));
+
+function* piecesOf(object: object): Generator<Buffer> {
+  let before = '{';
+  for (const [name, value] of Object.entries(object) as [string, unknown][]) {
+    const isInPieces = typeof value === 'object' && value !== null && 'next' in value;
+    const pieces = isInPieces ? (value as Generator<string>) : [JSON.stringify(value)];
+    yield Buffer.from(`${before}${JSON.stringify(name)}:`);
+    for (const piece of pieces) yield Buffer.from(visibleJson(piece));
+    before = ',';
+  }
+  yield Buffer.from('}\n');
+}

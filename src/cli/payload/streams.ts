@@ -5,6 +5,7 @@
 import { stdin } from 'node:process';
 
 import { usageError } from '../../errors.ts';
+import { expandFileName } from '../../formats/file-name.ts';
 import type { Arguments } from '../arguments.ts';
 import type { Settings } from '../settings.ts';
 import { askUser, isInteractive } from '../terminal/ask-user.ts';
@@ -30,8 +31,10 @@ export async function openStreams(
   args: Arguments,
   { inPlace = false, inWholeFrames = false }: StreamOptions = {},
 ): Promise<Streams> {
-  const input = await openInput(args.in, args.hide, inWholeFrames);
-  const output = await openOutput(args.out, input, inPlace);
+  const file = (name: string | undefined, option: string): string | undefined =>
+    name && expandFileName(name, option);
+  const input = await openInput(file(args.in, '--in'), args.hide, inWholeFrames);
+  const output = await openOutput(file(args.out, '--out'), input, inPlace);
   // On a terminal the payload itself shows the progress; --json is for programs.
   const isSilent = args.quiet || args.json || output.isTerminal;
   return { input: isSilent ? input : withProgress(input, args.batch), output };

@@ -1,11 +1,11 @@
 /** The passphrase of an RSA key file: from a file, or typed in. Never from argv or a variable. */
 import { reasonOf, usageError } from '../../errors.ts';
 import type { Events } from '../../events.ts';
+import { toUtf8 } from '../../formats/text.ts';
 import { readSmallFile } from '../../streams/small-file.ts';
 import { once } from '../../streams/once.ts';
 import { readMessage } from './ask-message.ts';
 import { isInteractive } from './ask-user.ts';
-import type { Setting } from '../setting.ts';
 import { whileAsking } from './status-line.ts';
 import { visibleText } from './visible-text.ts';
 
@@ -16,18 +16,20 @@ import { visibleText } from './visible-text.ts';
  */
 export async function readPassphrase(
   keyFile: string,
-  passphraseFile: Setting | undefined,
+  passphraseFile: string | undefined,
   events: Pick<Events, 'keyFile'>,
 ): Promise<Uint8Array> {
   if (passphraseFile !== undefined) {
     try {
-      const { bytes, stat } = await readSmallFile(passphraseFile.value);
-      events.keyFile(passphraseFile.value, stat, true);
-      const end = bytes.findIndex((byte) => byte === 0x0a || byte === 0x0d);
-      return end === -1 ? bytes : bytes.subarray(0, end);
+      const { bytes, stat } = await readSmallFile(passphraseFile);
+      events.keyFile(passphraseFile, stat, true);
+      // A passphrase can be in any encoding.
+      const text = toUtf8(bytes) ?? bytes;
+      const end = text.findIndex((byte) => byte === 0x0a || byte === 0x0d);
+      return end === -1 ? text : text.subarray(0, end);
     } catch (cause) {
       throw usageError(
-        `Can't read the passphrase file ${passphraseFile.value}: ${reasonOf(cause)}.`,
+        `Can't read the passphrase file ${passphraseFile}: ${reasonOf(cause)}.`,
         'Check RSA_PASSPHRASE_FILE.',
         { cause },
       );

@@ -1,0 +1,61 @@
+/** Names of files as people give them, in options and settings. */
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+
+import { usageError } from '../errors.ts';
+
+/** Undefined if there is none: HOME is not set (or no whole path), as in a container. */
+export const homeFolder = ((): string | undefined => {
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? home : undefined;
+  } catch {
+    return undefined; // no HOME, and no such user in /etc/passwd
+  }
+})();
+
+/**
+ * @param title what to call the option or setting in an error
+ * @returns the name, with `~/` at its start replaced by the home folder
+ * @throws KmsPocError Usage
+ */
+export function expandFileName(name: string, title: string): string {
+  // Node puts this character in the place of each byte that is not UTF-8: two names become one.
+  if (name.includes('\ufffd')) {
+    throw usageError(
+      `${title} has a file name that is not valid UTF-8.`,
+      'Rename the file, or use a redirection: < FILE, > FILE',
+    );
+  }
+  if (!name.startsWith('~/')) return name;
+  if (homeFolder !== undefined) return join(homeFolder, name.slice(2));
+  throw usageError(
+    `${title} is in the home folder (~/), and HOME is not set.`,
+    'Set HOME, or use a whole path.',
+  );
+}
+
+/**
+ * The same for the file of a key, which may be created under that name.
+ *
+ * @throws KmsPocError Usage, for a name that only a mistake can have: nothing replaces a variable or
+ *   removes quotes in a setting
+ */
+export function expandKeyFileName(name: string, title: string): string {
+  if (/[\x00-\x1f\x7f-\x9f]/.test(name)) {
+    throw usageError(
+      `${title} has a control character in its file name.`,
+      'Remove it, or rename the file.',
+    );
+  }
+  if (/^(["'`]).*\1$/.test(name)) {
+    throw usageError(`${title} has quotes around its file name.`, 'Remove the quotes.');
+  }
+  if (name.includes('$')) {
+    throw usageError(
+      `${title} has a $ in its file name, and variables are not replaced there.`,
+      'Write the path out, or start it with ~/ for the home folder.',
+    );
+  }
+  return expandFileName(name, title);
+}
