@@ -73,6 +73,8 @@ KEY_ID, AWS_REGION and the credentials of kms-encrypt and kms-decrypt to .env.
   --teardown            deletes the stack; the key itself is kept
   --help                this text
 
+Signed messages need --parameter ContextKeys=user,aws-crypto-public-key
+
 Exit status: 0 done, 1 failed or declined, 2 usage, 4 refused by AWS,
 5 AWS can't be reached, 130 interrupted.
 END
