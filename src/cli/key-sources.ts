@@ -13,6 +13,7 @@ import { once } from '../streams/once.ts';
 import { riskOf } from './file-risks.ts';
 import { defaultLocalKeyFile } from './folders.ts';
 import { titleOf } from './setting.ts';
+import { isLoopback } from './setting-values.ts';
 import type { Role, Settings } from './settings.ts';
 import { readPassphrase } from './terminal/ask-passphrase.ts';
 import type { Notices } from './terminal/notices.ts';
@@ -88,15 +89,16 @@ export function createKeySources(
 
 /** What is said of each thing that happens. */
 const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
-  endpoint: (service, host) => {
-    if (isAwsHost(host, service)) return;
+  endpoint: (service, { protocol, hostname }) => {
+    const isAws = isAwsHost(hostname, service);
+    const isInTheOpen = protocol === 'http:' && !isLoopback(hostname);
+    if (isAws && !isInTheOpen) return;
     const endpoint = settings.endpoint(service);
     const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
-    warn(
-      service === 'kms'
-        ? `messages are sent to ${host}, which is not AWS KMS (set by ${source}).`
-        : `identities are checked with ${host}, which is not AWS STS (set by ${source}).`,
-    );
+    const what = service === 'kms' ? 'messages are sent to' : 'identities are checked with';
+    const which = isAws ? '' : `, which is not AWS ${service.toUpperCase()}`;
+    const how = isInTheOpen ? ', without encryption' : '';
+    warn(`${what} ${hostname}${which}${how} (set by ${source}).`);
   },
   fallback: (error, nextRegion) => {
     warn(`${error.message} Continuing in ${nextRegion}.`);

@@ -97,7 +97,8 @@ export function checkEndpoint(
   return setting;
 }
 
-const isLoopback = (hostname: string): boolean =>
+/** @param hostname of a URL */
+export const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' ||
   hostname === '[::1]' ||
   (isIPv4(hostname) && hostname.startsWith('127.'));

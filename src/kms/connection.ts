@@ -76,7 +76,7 @@ export async function prepareClient(
     throw missingRegion(region, error);
   });
   const url = endpoint ?? (await client.config.serviceConfiguredEndpoint?.());
-  if (url !== undefined && URL.canParse(url)) events.endpoint(service, new URL(url).hostname);
+  if (url !== undefined && URL.canParse(url)) events.endpoint(service, new URL(url));
   return found;
 }
 

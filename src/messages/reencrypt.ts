@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 
-import { KmsPocError } from '../errors.ts';
+import { KmsPocError, usageError } from '../errors.ts';
 import type { EncryptionKeys } from '../keys/encryption-keys.ts';
 import { openAwsKey } from '../keys/aws-key.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
@@ -90,7 +90,7 @@ export async function reencrypt<Result extends New>(
   const opened =
     found.format === 'kms'
       ? await moveOrOpenBlob(move, user, await collectKmsBlob(found.ciphertext))
-      : { plaintext: await open(user, found) };
+      : { plaintext: await open(user, checkSigning(move, found)) };
   if ('moved' in opened) return opened.moved;
 
   // A new key may be created for a message, but not for one that doesn't open.
@@ -114,10 +114,11 @@ export async function reencrypt<Result extends New>(
  * @throws KmsPocError
  */
 function moveOrOpenBlob(
-  { oldKeys, newKeys, sign, decryptor, mover }: Move,
+  move: Move,
   user: string,
   blob: Buffer,
 ): Promise<{ readonly moved: Encrypted & Proof } | { readonly plaintext: ByteStream }> {
+  const { oldKeys, newKeys, sign, decryptor, mover } = move;
   const [newKey, ...others] = newKeys;
   return tryKmsKeys(oldKeys, async (oldKey) => {
     if (newKey.kind === 'aws' && others.length === 0 && !sign) {
@@ -141,10 +142,20 @@ function moveOrOpenBlob(
         };
       }
     }
+    checkSigning(move, blob);
     const { keyId, kms } = await openAwsKey(oldKey, decryptor);
     const { plaintext } = await kms.decrypt(keyId, user, blob.toString('base64'));
     return { plaintext: streamOf(plaintext) };
   });
+}
+
+/** Otherwise a message would lose its signature, and those who require one could no longer read it. */
+function checkSigning<Found>({ sign, requireSigned }: Move, found: Found): Found {
+  if (sign || !requireSigned) return found;
+  throw usageError(
+    'Signatures are required, but the new message would not be signed.',
+    'Add --sign, or set SIGN=yes wherever REQUIRE_SIGNED is set.',
+  );
 }
 
 async function* hashed(plaintext: ByteStream, digest: Hash): AsyncGenerator<Uint8Array> {

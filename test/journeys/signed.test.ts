@@ -166,13 +166,49 @@ describe('--require-signed', () => {
       ] as const) {
         proxy.reset();
         for (const command of ['kms-decrypt', 'kms-reencrypt'] as const) {
-          const all = [...forAlice, ...args];
+          const all = [...forAlice, ...args, ...(command === 'kms-decrypt' ? [] : ['--sign'])];
           const failure = await failureOf(command, all, { ...aws(more), stdin });
           assert.deepEqual([failure.status, failure.code], [3, 'NotSigned']);
         }
         assert.equal(proxy.count('Decrypt'), 0);
       }
     }
+  });
+
+  test('lets no message lose its signature by being re-encrypted', async () => {
+    const signed = await encrypt(['--sign'], 'x');
+    const blob = await encrypt([], 'x');
+    const file = join(temporaryFolder(), 'x');
+    const line = (ciphertext: Buffer): string =>
+      `${JSON.stringify({ user: 'alice', ciphertext: ciphertext.toString().trim() })}\n`;
+    for (const [args, stdin] of [
+      [forAlice, signed],
+      [[...forAlice, '-o', file], signed],
+      [['-q', '--batch'], line(signed)],
+      [[...forAlice, '--to-key', 'local'], blob],
+    ] as const) {
+      const required = aws({ REQUIRE_SIGNED: 'yes' });
+      const refused = await run('kms-reencrypt', [...args], { ...required, stdin });
+      assert.deepEqual([refused.status, refused.stdout.length], [2, 0]);
+      assert.match(refused.stderr, /the new message would not be signed\.\nhint: Add --sign/);
+      const both = aws({ REQUIRE_SIGNED: 'yes', SIGN: 'yes' });
+      const done = await run('kms-reencrypt', [...args], { ...both, stdin });
+      assert.equal(done.status, 0, done.stderr);
+    }
+    // KMS moves a blob itself, and it is one again.
+    const moved = await run('kms-reencrypt', forAlice, {
+      ...aws({ REQUIRE_SIGNED: 'yes' }),
+      stdin: blob,
+    });
+    assert.equal(moved.status, 0, moved.stderr);
+    const report = await run('kms-doctor', [], aws({ KEY_ID: 'local', REQUIRE_SIGNED: 'yes' }));
+    assert.match(report.stdout.toString(), /advice +REQUIRE_SIGNED +yes, .*, but SIGN is not set/);
+    const settings = { KEY_ID: 'local', REQUIRE_SIGNED: 'yes', SIGN: 'yes' };
+    const other = await run('kms-doctor', [], aws(settings));
+    assert.match(
+      other.stdout.toString(),
+      /advice +REQUIRE_SIGNED +yes, .*, but local is no key of KMS/,
+    );
   });
 
   test('refuses each unsigned line of a batch, and opens the others', async () => {

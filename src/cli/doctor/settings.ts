@@ -100,7 +100,10 @@ export function readDoctorSettings(
     ],
     ...row(settings.find('RSA_PASSPHRASE_FILE'), () => settings.passphraseFile() ?? ''),
     ...row(settings.find('SIGN'), () => (settings.sign() ? 'yes' : 'no')),
-    ...row(settings.find('REQUIRE_SIGNED'), () => (settings.requireSigned() ? 'yes' : 'no')),
+    ...requireSignedRow(settings, [
+      ...[key, ...oldKeys],
+      ...backupKeys.filter(({ kind }) => kind === 'local'),
+    ]),
     ...awsRows(settings, usesAws),
   ];
   const keyName =
@@ -122,6 +125,30 @@ const row = (setting: Setting | undefined, textOf: (setting: Setting) => string)
   setting === undefined
     ? []
     : [[setting.name, () => ok(`${textOf(setting)}, from ${whereFrom(setting)}`)]];
+
+/** @param keys that open messages: a public RSA key among the backup keys opens none */
+function requireSignedRow(settings: Settings, keys: readonly (KeyReference | undefined)[]): Row[] {
+  const setting = settings.find('REQUIRE_SIGNED');
+  if (setting === undefined) return [];
+  const finding = (): Finding => {
+    const text = `${settings.requireSigned() ? 'yes' : 'no'}, from ${whereFrom(setting)}`;
+    if (!settings.requireSigned()) return ok(text);
+    if (!settings.sign()) {
+      return advice(
+        `${text}, but SIGN is not set`,
+        'Set SIGN=yes too, unless nothing is encrypted or re-encrypted with these settings.',
+      );
+    }
+    const other = keys.find((key) => key !== undefined && key.kind !== 'aws');
+    return other === undefined
+      ? ok(text)
+      : advice(
+          `${text}, but ${keyReferenceText(other)} is no key of KMS`,
+          'A signature proves nothing about a message that such a key opens: see docs/threat-model.md.',
+        );
+  };
+  return [[setting.name, finding]];
+}
 
 function awsRows(settings: Settings, usesAws: boolean): Row[] {
   const roles = (['ENCRYPTOR', 'DECRYPTOR'] as const).filter(
