@@ -1,5 +1,5 @@
 /** One setting: its value, and where it was found. */
-import type { SettingsFile } from './settings-file.ts';
+import type { Stats } from 'node:fs';
 
 /** The names that are read, from the environment and from the settings file. No others are. */
 export const settingNames = [
@@ -23,6 +23,14 @@ export const settingNames = [
 ] as const;
 
 export type SettingName = (typeof settingNames)[number];
+
+export interface SettingsFile {
+  readonly path: string;
+  readonly values: Readonly<Record<string, string>>;
+  /** Whether nobody named it: it was in the current folder. */
+  readonly isImplicit: boolean;
+  readonly stat: Stats;
+}
 
 /** Where a setting was found. */
 type Origin = 'environment' | { readonly option: string } | { readonly file: SettingsFile };

@@ -9,15 +9,7 @@ import { expandFileName } from '../formats/file-name.ts';
 import { toUtf8 } from '../formats/text.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 import { isOwn, riskOf } from './file-risks.ts';
-import { settingNames } from './setting.ts';
-
-export interface SettingsFile {
-  readonly path: string;
-  readonly values: Readonly<Record<string, string>>;
-  /** Whether nobody named it: it was in the current folder. */
-  readonly isImplicit: boolean;
-  readonly stat: Stats;
-}
+import { settingNames, type SettingsFile } from './setting.ts';
 
 /**
  * @param given the path after --env-file; undefined: `.env` in the current folder, if there is one

@@ -4,7 +4,7 @@
  */
 import { usageError } from '../errors.ts';
 import type { Arguments } from './arguments.ts';
-import type { Setting, SettingName } from './setting.ts';
+import type { Setting, SettingName, SettingsFile } from './setting.ts';
 import {
   checkEndpoint,
   parseFileName,
@@ -12,7 +12,7 @@ import {
   parseSwitch,
   parseUsers,
 } from './setting-values.ts';
-import { readSettingsFile, type SettingsFile } from './settings-file.ts';
+import { readSettingsFile } from './settings-file.ts';
 
 interface KeyPair {
   readonly accessKeyId: string;

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 
 import { type KmsPocError, usageError } from '../errors.ts';
 import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
-import { type Field, jsonString, type ObjectText, scanObject } from './json-text.ts';
+import { type Field, type ObjectText, scanObject } from './json-text.ts';
 import { isUtf16, withoutByteOrderMark } from './text.ts';
 
 export interface Line {
@@ -90,38 +90,35 @@ export const findFields = ({ fields }: ObjectText, name: FieldName): readonly Fi
   fields.filter((field) => field.name === name);
 
 /**
- * @param value text in UTF-8
+ * @param value JSON, in pieces
  * @returns the object's text in pieces, with one field replaced by another name and value
  */
 export function* replaceField(
   { bytes }: ObjectText,
   field: Field,
   name: FieldName,
-  value: Uint8Array,
+  value: Iterable<string>,
 ): Generator<Buffer> {
   yield bytes.subarray(0, field.start);
   yield Buffer.from(JSON.stringify(name));
   yield bytes.subarray(field.nameEnd, field.valueStart);
-  for (const piece of jsonString(value)) yield Buffer.from(piece);
+  for (const piece of value) yield Buffer.from(piece);
   yield bytes.subarray(field.end);
 }
 
 /**
  * @param object undefined: one without fields
+ * @param value JSON of the added field, in pieces
  * @returns the text of an object in pieces, without the fields that have one of these names, and
  *   with one more
  */
 export function* withoutFields(
   object: ObjectText | undefined,
   names: readonly FieldName[],
-  added: { readonly name: FieldName; readonly value: unknown },
+  added: FieldName,
+  value: Iterable<string>,
 ): Generator<Buffer> {
-  const addedText = `${JSON.stringify(added.name)}:${JSON.stringify(added.value)}`;
-  if (object === undefined) {
-    yield Buffer.from(`{${addedText}}`);
-    return;
-  }
-  const { bytes, fields, fieldCount, close } = object;
+  const { bytes, fields, fieldCount, close } = object ?? noFields;
   const removed = fields.filter(({ name }) => (names as readonly string[]).includes(name));
   let from = 0;
   for (const { start, next } of removed) {
@@ -131,6 +128,9 @@ export function* withoutFields(
   yield bytes.subarray(from, close);
   // A field that was last leaves the comma before it.
   const isCommaMissing = fieldCount > removed.length && removed.at(-1)?.next !== close;
-  yield Buffer.from(isCommaMissing ? `,${addedText}` : addedText);
+  yield Buffer.from(`${isCommaMissing ? ',' : ''}${JSON.stringify(added)}:`);
+  for (const piece of value) yield Buffer.from(piece);
   yield bytes.subarray(close);
 }
+
+const noFields: ObjectText = { bytes: Buffer.from('{}'), close: 1, fields: [], fieldCount: 0 };

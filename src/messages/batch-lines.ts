@@ -54,7 +54,7 @@ export function plaintextOf(object: ObjectText): { field: Field; plaintext: Buff
   }
   if (asBase64 !== undefined && asText === undefined) {
     const text = stringOf(object, asBase64);
-    const plaintext = text && exactBase64(text.toString('latin1'));
+    const plaintext = text && exactBase64(text);
     if (plaintext !== undefined) return { field: asBase64, plaintext };
     throw usageError('The messageBase64 of this line is not valid base64.', howToGiveBytes);
   }
@@ -82,7 +82,7 @@ export async function ciphertextOf(
     throw usageError('The ciphertext of this line is not a string.', 'Put it there as base64.');
   }
   const bytes =
-    exactBase64(text.toString('latin1')) ??
+    exactBase64(text) ??
     // Base64 as people really paste it, or invalid: this says what is wrong with it.
     asBuffer(await collectAll((await decodeCiphertext(streamOf(text))).bytes));
   if (bytes.length === 0) {
@@ -119,7 +119,7 @@ export function errorLine(
   error: KmsPocError,
   without: readonly FieldName[],
 ): Iterable<Buffer> {
-  return withoutFields(object, [...without, 'error'], { name: 'error', value: error });
+  return withoutFields(object, [...without, 'error'], 'error', [JSON.stringify(error)]);
 }
 
 /** Longer than any error of ours. */

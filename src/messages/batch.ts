@@ -17,7 +17,7 @@ import {
   replaceField,
   withoutFields,
 } from '../formats/json-lines.ts';
-import { maxDepth, type ObjectText } from '../formats/json-text.ts';
+import { jsonBase64, jsonString, maxDepth, type ObjectText } from '../formats/json-text.ts';
 import type { EncryptionKeys } from '../keys/encryption-keys.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -79,7 +79,7 @@ export function encryptBatch(options: BatchOptions, keys: EncryptionKeys, sign: 
     refuseFields(object, ['ciphertext']);
     return async () => {
       const ciphertext = await encrypt(user, plaintext);
-      return replaceField(object, field, 'ciphertext', base64Text(ciphertext));
+      return replaceField(object, field, 'ciphertext', jsonBase64(ciphertext));
     };
   });
 }
@@ -100,8 +100,8 @@ export function decryptBatch(
     return async () => {
       const plaintext = await decrypt(user, ciphertext);
       return isUtf8(plaintext)
-        ? replaceField(object, field, 'message', plaintext)
-        : replaceField(object, field, 'messageBase64', base64Text(plaintext));
+        ? replaceField(object, field, 'message', jsonString(plaintext))
+        : replaceField(object, field, 'messageBase64', jsonBase64(plaintext));
     };
   });
 }
@@ -127,19 +127,13 @@ export function reencryptBatch(
       const reencrypted = await reencrypt(move, ways, user, found);
       const bytes = await collectAll(reencrypted.ciphertext);
       if (options.prove) await reencrypted.prove(streamOf(bytes));
-      const value = base64Text(bytes);
+      const value = jsonBase64(bytes);
       return hasOurError(object)
-        ? withoutFields(object, ['ciphertext', 'error'], {
-            name: 'ciphertext',
-            value: value.toString('latin1'),
-          })
+        ? withoutFields(object, ['ciphertext', 'error'], 'ciphertext', value)
         : replaceField(object, field, 'ciphertext', value);
     };
   });
 }
-
-const base64Text = (bytes: Uint8Array): Buffer =>
-  Buffer.from(asBuffer(bytes).toString('base64'), 'latin1');
 
 function wholeWays(move: Move, limits?: DataKeyLimits): Ways<{ ciphertext: ByteStream }> {
   const { oldKeys, newKeys, encryptionKeys, sign, requireSigned, decryptor } = move;

@@ -25,7 +25,8 @@ export async function* streamOfPieces(pieces: Iterable<Uint8Array>): AsyncGenera
 export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  const [only] = chunks;
+  return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
 }
 
 /**

@@ -34,6 +34,7 @@ export async function* inOrder<Item, Result>(
   }
   const queue: Entry[] = [];
   let pending = 0;
+  /** With what was given to the consumer, until it comes back for more. */
   let size = 0;
   let isStopped = false;
   let end: { readonly error?: unknown } | undefined;
@@ -44,7 +45,7 @@ export async function* inOrder<Item, Result>(
     pending < maxPending &&
     queue.length < maxCount &&
     // A single item may be larger than the limit, or it could never begin.
-    (queue.length === 0 || size + itemSize <= maxSize);
+    (size === 0 || size + itemSize <= maxSize);
 
   const begin = (item: Item, itemSize: number): void => {
     const entry: Entry = { size: itemSize };
@@ -97,10 +98,11 @@ export async function* inOrder<Item, Result>(
   try {
     for (;;) {
       const results: Result[] = [];
+      let taken = 0;
       let failure: { readonly error: unknown } | undefined;
       for (let first = queue[0]; first?.outcome !== undefined && !failure; first = queue[0]) {
         queue.shift();
-        size -= first.size;
+        taken += first.size;
         if ('error' in first.outcome) failure = first.outcome;
         else results.push(first.outcome.result);
       }
@@ -108,6 +110,8 @@ export async function* inOrder<Item, Result>(
         wakeGiver();
         yield results;
       }
+      size -= taken;
+      wakeGiver();
       if (failure !== undefined) throw failure.error;
       if (results.length > 0) continue;
       if (end !== undefined && queue.length === 0) {
