@@ -365,9 +365,9 @@ choose_users() {
     while [ -n "$rest" ]; do
       name=${rest%%,*}
       rest=${rest#*,}
-      matches "$name" '^[A-Za-z0-9._@-]{1,64}$' ||
+      matches "$name" '^[A-Za-z0-9._@+-]{1,64}$' ||
         err $usage "not a user's name: '$name'" \
-          "1 to 64 letters, digits and ._@- for each, with commas between them; or * alone."
+          "1 to 64 letters, digits and ._@+- for each, with commas between them; or * alone."
     done
   fi
 

@@ -7,7 +7,7 @@ import { MessageFormat, NodeAlgorithmSuite } from '@aws-crypto/material-manageme
 import { ContentType, deserializeFactory, type HeaderInfo } from '@aws-crypto/serialize';
 import { KmsPocError } from '../errors.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
-import { formatOf, formatPrefixBytes } from '../formats/ciphertext-format.ts';
+import { envelopePrefixBytes, isEnvelope } from '../formats/ciphertext-format.ts';
 import type { ByteReader } from '../streams/byte-reader.ts';
 import { maxEncryptedDataKeys, maxHeaderBytes } from './limits.ts';
 import type { EncryptedDataKeyInfo } from './key-names.ts';
@@ -44,8 +44,8 @@ const { deserializeMessageHeader } = deserializeFactory(toUtf8, NodeAlgorithmSui
  * @throws KmsPocError NotCiphertext or Unsupported
  */
 export const parseHeader = (bytes: Uint8Array): EnvelopeHeader | undefined => {
-  if (bytes.length < formatPrefixBytes) return undefined;
-  if (formatOf(bytes) !== 'aws-encryption-sdk') throw notEnvelope();
+  if (bytes.length < envelopePrefixBytes) return undefined;
+  if (!isEnvelope(bytes)) throw notEnvelope();
   let info: HeaderInfo | false;
   try {
     info = deserializeMessageHeader(bytes);

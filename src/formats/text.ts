@@ -12,6 +12,20 @@ export const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 
 /**
+ * Whether bytes can be the start of a text in UTF-8. What is encrypted contains bytes that text
+ * never has.
+ */
+export function isText(start: Uint8Array): boolean {
+  try {
+    // As a stream, because its last character may be incomplete.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
+    return !/[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(text);
+  } catch {
+    return false;
+  }
+}
+
+/**
  * @param bytes a whole file; overwritten if it is converted, since it may be a secret
  * @returns the same text in UTF-8, without a mark; undefined if it is no text in UTF-8, or in UTF-16
  *   with its mark

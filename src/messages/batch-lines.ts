@@ -7,7 +7,7 @@ import { exactBase64 } from '../formats/base64.ts';
 import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
 import { type FieldName, findFields, withoutFields } from '../formats/json-lines.ts';
 import { type Field, type ObjectText, stringOf } from '../formats/json-text.ts';
-import { decodeCiphertext } from './ciphertext-input.ts';
+import { decodeCiphertext } from './pasted-ciphertext.ts';
 
 export interface Users {
   /** For lines that name no user. */

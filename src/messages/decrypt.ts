@@ -3,9 +3,9 @@ import type { CiphertextFormat } from '../formats/ciphertext-format.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import { type ByteStream, streamOf } from '../streams/byte-stream.ts';
+import { type ByteStream, collectAll, streamOf } from '../streams/byte-stream.ts';
 import { findCiphertext, type FoundCiphertext } from './ciphertext-input.ts';
-import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
+import { openKmsBlob } from './kms-blob.ts';
 
 interface DecryptRequest {
   readonly user: string;
@@ -42,7 +42,7 @@ export async function decryptFound(
   { format, ciphertext }: FoundCiphertext,
 ): Promise<Decrypted> {
   if (format === 'kms') {
-    const blob = await collectKmsBlob(ciphertext);
+    const blob = await collectAll(ciphertext);
     const { plaintext, keyArn } = await openKmsBlob(keys, sources, user, blob);
     return { plaintext: streamOf(plaintext), format, key: () => keyArn };
   }

@@ -1,8 +1,7 @@
 /** Describes a ciphertext, without a key. */
 import type { MessageInspection } from '../envelope/inspect.ts';
-import type { ByteStream } from '../streams/byte-stream.ts';
+import { type ByteStream, collectAll } from '../streams/byte-stream.ts';
 import { findCiphertext } from './ciphertext-input.ts';
-import { collectKmsBlob } from './kms-blob.ts';
 
 /**
  * A ciphertext that is assumed to be an AWS KMS blob. AWS doesn't publish the format: all that can
@@ -26,7 +25,7 @@ export type Inspection = BlobInspection | MessageInspection;
 export async function inspect(input: ByteStream): Promise<Inspection> {
   const { format, ciphertext } = await findCiphertext(input);
   if (format === 'kms') {
-    return { format, bytes: (await collectKmsBlob(ciphertext)).length, verified: false };
+    return { format, bytes: (await collectAll(ciphertext)).length, verified: false };
   }
   const { inspectMessage } = await import('../envelope/inspect.ts');
   return inspectMessage(ciphertext);

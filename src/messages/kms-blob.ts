@@ -4,40 +4,18 @@ import { formatOf } from '../formats/ciphertext-format.ts';
 import { openAwsKey } from '../keys/aws-key.ts';
 import type { AwsKeyReference, KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import { type ByteStream, peek } from '../streams/byte-stream.ts';
-
-/**
- * The limit of KMS `Decrypt`: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
- */
-const maxKmsCiphertextBytes = 6144;
-
-/**
- * Collects all of a ciphertext that is assumed to be a KMS blob, so that problems with it are
- * reported before problems with the keys.
- *
- * @throws KmsPocError NotCiphertext, if it is too long for one
- */
-export async function collectKmsBlob(ciphertext: ByteStream): Promise<Buffer> {
-  // Read no further than that: the input may be a device that never ends.
-  const { start } = await peek(ciphertext, maxKmsCiphertextBytes + 1);
-  if (start.length <= maxKmsCiphertextBytes) return Buffer.from(start);
-  throw new KmsPocError(
-    'NotCiphertext',
-    'This is not an encrypted message: it does not start like an AWS Encryption SDK message, and it is too long for one of AWS KMS.',
-    'Copy all of it, exactly as kms-encrypt printed it.',
-  );
-}
+import { asBuffer } from '../streams/byte-stream.ts';
 
 /** @throws KmsPocError */
 export const openKmsBlob = (
   keys: readonly KeyReference[],
   sources: KeySources,
   user: string,
-  blob: Buffer,
+  blob: Uint8Array,
 ): Promise<{ readonly plaintext: Uint8Array; readonly keyArn: string }> =>
   tryKmsKeys(keys, async (reference, failures) => {
     const { keyId, kms } = await openAwsKey(reference, sources);
-    const opened = await kms.decrypt(keyId, user, blob.toString('base64'));
+    const opened = await kms.decrypt(keyId, user, asBuffer(blob).toString('base64'));
     if (reference !== keys[0]) sources.events.otherKey(opened.keyArn, failures);
     return opened;
   });

@@ -9,11 +9,11 @@ import type { EncryptionKeys } from '../keys/encryption-keys.ts';
 import { openAwsKey } from '../keys/aws-key.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
-import { type ByteStream, peek, streamOf } from '../streams/byte-stream.ts';
+import { asBuffer, type ByteStream, collectAll, peek, streamOf } from '../streams/byte-stream.ts';
 import { findCiphertext, type FoundCiphertext } from './ciphertext-input.ts';
 import { decrypt, decryptFound } from './decrypt.ts';
 import { encrypt, type Encrypted } from './encrypt.ts';
-import { collectKmsBlob, tryKmsKeys } from './kms-blob.ts';
+import { tryKmsKeys } from './kms-blob.ts';
 
 /** Which keys to move from and to, and whose credentials to use. */
 export interface Move {
@@ -89,7 +89,7 @@ export async function reencrypt<Result extends New>(
 ): Promise<(Result | Encrypted) & Proof> {
   const opened =
     found.format === 'kms'
-      ? await moveOrOpenBlob(move, user, await collectKmsBlob(found.ciphertext))
+      ? await moveOrOpenBlob(move, user, await collectAll(found.ciphertext))
       : { plaintext: await open(user, checkSigning(move, found)) };
   if ('moved' in opened) return opened.moved;
 
@@ -116,16 +116,17 @@ export async function reencrypt<Result extends New>(
 function moveOrOpenBlob(
   move: Move,
   user: string,
-  blob: Buffer,
+  blob: Uint8Array,
 ): Promise<{ readonly moved: Encrypted & Proof } | { readonly plaintext: ByteStream }> {
   const { oldKeys, newKeys, sign, decryptor, mover } = move;
   const [newKey, ...others] = newKeys;
+  const base64 = asBuffer(blob).toString('base64');
   return tryKmsKeys(oldKeys, async (oldKey) => {
     if (newKey.kind === 'aws' && others.length === 0 && !sign) {
       const { keyId, kms } = await openAwsKey(oldKey, mover);
       const to = await openAwsKey(newKey, mover);
       if (kms.region === to.kms.region) {
-        const moved = await kms.reEncrypt(keyId, user, blob.toString('base64'), to.keyId);
+        const moved = await kms.reEncrypt(keyId, user, base64, to.keyId);
         return {
           moved: {
             ciphertext: streamOf(Buffer.from(moved.ciphertextBase64, 'base64')),
@@ -135,8 +136,8 @@ function moveOrOpenBlob(
             // KMS opens it with the new key, for the user, and encrypts it there once more: the
             // proof that it can give without giving the plaintext.
             prove: async (written) => {
-              const newBlob = await collectKmsBlob((await findCiphertext(written)).ciphertext);
-              await kms.reEncrypt(to.keyId, user, newBlob.toString('base64'), to.keyId);
+              const newBlob = await collectAll((await findCiphertext(written)).ciphertext);
+              await kms.reEncrypt(to.keyId, user, asBuffer(newBlob).toString('base64'), to.keyId);
             },
           },
         };
@@ -144,7 +145,7 @@ function moveOrOpenBlob(
     }
     checkSigning(move, blob);
     const { keyId, kms } = await openAwsKey(oldKey, decryptor);
-    const { plaintext } = await kms.decrypt(keyId, user, blob.toString('base64'));
+    const { plaintext } = await kms.decrypt(keyId, user, base64);
     return { plaintext: streamOf(plaintext) };
   });
 }

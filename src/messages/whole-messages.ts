@@ -20,7 +20,7 @@ import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import { collectAll, streamOf } from '../streams/byte-stream.ts';
 import { once } from '../streams/once.ts';
-import { collectKmsBlob, openKmsBlob } from './kms-blob.ts';
+import { openKmsBlob } from './kms-blob.ts';
 
 type EncryptWhole = (user: string, plaintext: Uint8Array) => Promise<Buffer>;
 type DecryptWhole = (user: string, ciphertext: Buffer) => Promise<Uint8Array>;
@@ -57,8 +57,7 @@ export function wholeDecrypter(
   const materialsFor = cachedUnwrapping(unwrappingKeys, otherKey, limits);
   return async (user, ciphertext) => {
     if (formatOf(ciphertext) === 'kms') {
-      const blob = await collectKmsBlob(streamOf(ciphertext));
-      return (await openKmsBlob(keys, sources, user, blob)).plaintext;
+      return (await openKmsBlob(keys, sources, user, ciphertext)).plaintext;
     }
     const header = parseHeader(ciphertext);
     if (header !== undefined && isPlainFramed(header)) {

@@ -63,7 +63,7 @@ describe('what was encrypted comes back', () => {
   });
 
   test('any user', async () => {
-    const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
+    const user = fc.stringMatching(/^[A-Za-z0-9._@+-]{1,64}$/);
     await fc.assert(
       fc.asyncProperty(user, async (name) => {
         const ciphertext = await encrypt(Buffer.from('to you'), { user: name });

@@ -13,7 +13,16 @@ test('the published versions and suites of AWS Encryption SDK messages', () => {
 test('anything else is for KMS to say', () => {
   // As AWS KMS writes them today, as it did in its first years, and as moto does.
   for (const start of ['01020200', '0a20', '61626364', '020100', 'ffffff', '000000']) {
-    assert.equal(format(start.padEnd(6, '0')), 'kms', start);
+    assert.equal(format(start.padEnd(2 * 60, '0')), 'kms', start);
+    assert.equal(format(start.padEnd(2 * 6144, '0')), 'kms', start);
+  }
+});
+
+test('but not what is too short for a KMS blob, too long, or text', () => {
+  assert.equal(format('01020200'.padEnd(2 * 59, '0')), undefined);
+  assert.equal(format('01020200'.padEnd(2 * 6145, '0')), undefined);
+  for (const text of ['this is a secret. '.repeat(10), 'é'.repeat(100), '\tä\r\n'.repeat(99)]) {
+    assert.equal(formatOf(Buffer.from(text)), undefined, text);
   }
 });
 

@@ -93,7 +93,7 @@ describe('a batch', () => {
     const anyText = fc.string({ unit: 'binary' }).filter((text) => !/\p{Surrogate}/u.test(text));
     const anyLine = fc
       .record({
-        user: fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/),
+        user: fc.stringMatching(/^[A-Za-z0-9._@+-]{1,64}$/),
         other: fc.jsonValue(),
         message: fc.oneof(anyText, fc.uint8Array()),
       })

@@ -620,7 +620,7 @@ describe('an incomplete ciphertext is an error, and nothing is described', () =>
     await refused(
       randomBytes(6145).fill(0xff, 0, 3),
       'NotCiphertext',
-      /too long for one of AWS KMS/,
+      /This is not an encrypted message, or/,
     );
   });
 

@@ -355,7 +355,7 @@ describe('bytes', () => {
   });
 
   test('any bytes, for any allowed user', async () => {
-    const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
+    const user = fc.stringMatching(/^[A-Za-z0-9._@+-]{1,64}$/);
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ minLength: 1, maxLength: 4096 }),
@@ -407,7 +407,8 @@ describe('a message that was changed', () => {
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
     for (const [stdin, code] of [
       [changed.toString('base64'), 'CannotDecrypt'],
-      [ciphertext.subarray(0, 50).toString('base64'), 'CannotDecrypt'],
+      [ciphertext.subarray(0, 70).toString('base64'), 'CannotDecrypt'],
+      [ciphertext.subarray(0, 50).toString('base64'), 'NotCiphertext'],
       ['', 'NotCiphertext'],
       ['\n', 'NotCiphertext'],
       ['this is a secret.', 'NotCiphertext'],
@@ -422,8 +423,15 @@ describe('a message that was changed', () => {
   });
 
   test('what cannot be a KMS message is not sent there', async () => {
+    const note = 'Buy milk, and tell nobody about the password, which is hunter2.';
+    const notOne = /This is not an encrypted message, or its beginning is damaged/;
     for (const [input, says] of [
-      [randomBytes(6145), /it is too long for one of AWS KMS/],
+      [randomBytes(6145), notOne],
+      [randomBytes(59), notOne],
+      [Buffer.from(note).toString('base64'), notOne],
+      [Buffer.from(note.repeat(200)).toString('base64'), notOne],
+      [note, /unexpected , after 7 characters of base64/],
+      [randomBytes(64).toString('hex'), /This is hexadecimal/],
       ['', /the input is empty/],
     ] as const) {
       const error = await errorOf(decrypted(input, { from: proxied }));

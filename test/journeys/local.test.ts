@@ -141,7 +141,7 @@ describe("the article's pair, without an AWS account", () => {
 });
 
 test('any bytes, for any allowed user', async () => {
-  const user = fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/);
+  const user = fc.stringMatching(/^[A-Za-z0-9._@+-]{1,64}$/);
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 10_000 }), user, async (bytes, to) => {
       const ciphertext = await encrypted(bytes, to);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { KmsPocError } from '../../src/errors.ts';
-import { decodeCiphertext } from '../../src/messages/ciphertext-input.ts';
+import { decodeCiphertext } from '../../src/messages/pasted-ciphertext.ts';
 import { collectAll, streamOf } from '../../src/streams/byte-stream.ts';
 import { anyLengths, inPieces } from '../support/bytes.ts';
 import { checkLine } from '../support/failure.ts';
@@ -74,6 +74,16 @@ describe('decoding', () => {
     'as kms-encrypt --json prints it': `${JSON.stringify({ user: 'ä', ciphertext: base64, key: 'k', format: 'kms' })}\n`,
     'as JSON with a byte order mark and space before it': `\ufeff \r\n\t{"ciphertext":"${base64}"}`,
     'as JSON after many line breaks': `${'\n'.repeat(100)}{"ciphertext":"${base64}"}`,
+    'after our label, as copied from the terminal': `Your encrypted message:\n${base64}\n`,
+    'after the lines that npm prints': `\n> kms-poc@1.0.0 encrypt\n> dist/kms-encrypt.js -u alice\n\n${base64}\n`,
+    'after these and our label': `\n> kms-poc@1.0.0 encrypt\n> dist/kms-encrypt.js\n\nYour encrypted message:\n${base64}\n`,
+    'after those of an npm script of Windows, with a byte order mark': `\ufeff\r\n> kms-poc@1.0.0 encrypt\r\n> dist/kms-encrypt.js\r\n\r\n${base64}\r\n`,
+    'quoted by a mail program': `> ${wrapped(70, '\n> ')}\n`,
+    'quoted twice, with our label': `>> Your encrypted message:\n>> ${wrapped(70, '\n>> ')}`,
+    'as Python shows bytes': `b'${base64}'`,
+    'as Python shows bytes, in double quotes': ` b"${base64}"\n`,
+    'in base64, as in a Kubernetes secret': Buffer.from(`${base64}\n`).toString('base64'),
+    'after npm’s lines, as JSON': `\n> kms-poc@1.0.0 encrypt\n> dist/kms-encrypt.js --json\n\n{"ciphertext":"${base64}"}`,
     'as JSON of which the text is wrapped': JSON.stringify({ CiphertextBlob: wrapped(76, '\n') }),
   };
   for (const [name, text] of Object.entries(pasted)) {
@@ -125,7 +135,34 @@ describe('what is not a ciphertext', () => {
     }
   });
 
+  test('a Buffer as JSON and hexadecimal are named', async () => {
+    const buffer = JSON.stringify(binary);
+    for (const text of [buffer, `{"ciphertext":${buffer}}`, ` { "CiphertextBlob": ${buffer} }`]) {
+      await assert.rejects(decode(text), {
+        code: 'NotCiphertext',
+        message: 'This is a Buffer of Node.js as JSON, not an encrypted message.',
+      });
+    }
+    const hex = binary.toString('hex');
+    for (const text of [hex, hex.toUpperCase(), `0x${hex}\n`, hex.replace(/.{32}/g, '$&\n')]) {
+      await assert.rejects(decode(text), {
+        code: 'NotCiphertext',
+        message: 'This is hexadecimal, and an encrypted message is base64 or bytes.',
+      });
+    }
+  });
+
   const wrong: [string, string | Uint8Array, string][] = [
+    [
+      'a sentence, quoted',
+      '> this is a secret.',
+      'This is not an encrypted message: unexpected . after 13 characters of base64.',
+    ],
+    [
+      'a sign in the middle of a line',
+      `${base64.slice(0, 50)}>${base64.slice(50)}`,
+      'This is not an encrypted message: unexpected > after 50 characters of base64.',
+    ],
     [
       'a sentence',
       'this is a secret.',
