@@ -1,10 +1,9 @@
 /** The command line, parsed by yargs. Nothing here looks at files, settings or the terminal. */
-import yargs, { type Options } from 'yargs';
+import yargs from 'yargs';
 
 import { usageError } from '../errors.ts';
-import { commands, epilogue } from './options.ts';
-
-export type CommandName = keyof typeof commands;
+import { type CommandName, optionsOf } from './options.ts';
+import { type Refuse, separateOptions } from './separate-options.ts';
 
 export interface Arguments {
   readonly user: string | undefined;
@@ -31,44 +30,6 @@ interface Information {
 }
 
 /**
- * Each command stays on one line, whatever the width, so that it can be copied: yargs would wrap
- * it.
- */
-const exampleText = (examples: readonly (readonly [string, string])[]): string =>
-  ['Examples:', ...examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`])].join('\n');
-
-/**
- * On its own, yargs takes `--hide=yes` for `--hide=false`, and accepts a few names that nobody
- * declared: some of its own (`--get-yargs-completions`) and some of JavaScript's objects
- * (`--constructor`).
- */
-function checkLongOptions(
-  argv: readonly string[],
-  options: Readonly<Record<string, Options>>,
-  refuse: (message: string) => never,
-): void {
-  const names = new Map<string, Options['type']>([
-    ['help', 'boolean'],
-    ['version', 'boolean'],
-  ]);
-  for (const [name, { type, alias }] of Object.entries(options)) {
-    names.set(name, type);
-    if (typeof alias === 'string') names.set(alias, type);
-  }
-  for (const each of argv) {
-    if (each === '--') return; // what follows is not an option, and is refused later
-    const [, name, value] = /^--([^=]*)(=[^]*)?$/.exec(each) ?? [];
-    if (name === undefined) continue;
-    const type = names.get(name);
-    if (type === undefined) {
-      // It may be the message itself: a private key begins with hyphens too.
-      refuse(/^[a-zA-Z-]{1,30}$/.test(name) ? `Unknown option --${name}.` : 'Unknown option.');
-    }
-    if (type === 'boolean' && value !== undefined) refuse(`--${name} doesn't take a value.`);
-  }
-}
-
-/**
  * @param argv the arguments after the program's name
  * @param columns the terminal's width, for the help text
  * @throws KmsPocError Usage
@@ -79,22 +40,29 @@ export async function parseArguments(
   version: string,
   columns: number,
 ): Promise<Arguments | Information> {
-  const { description, options, examples } = commands[command];
+  const options = optionsOf(command);
   // Text that is not an option may be the secret itself, so an error never repeats it.
   const seeHelp = `See ${command} --help.`;
-  const refuse = (message: string): never => {
-    throw usageError(message, seeHelp);
+  const refuse: Refuse = (message, hint) => {
+    throw usageError(message, hint === undefined ? seeHelp : `${hint} ${seeHelp}`);
   };
-  checkLongOptions(argv, options, refuse);
   const parser = yargs()
-    .scriptName(command)
-    .usage(`$0 [options]\n\n${description}`)
+    // Its own texts are not used. These come first, or they would remove our options.
+    .help(false)
+    .version(false)
+    .options(
+      Object.fromEntries(
+        Object.entries(options).map(([name, { short, value }]) => [
+          name,
+          {
+            ...(short === undefined ? {} : { alias: short }),
+            // Otherwise a lone - would not count as a value.
+            ...(value === undefined ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
+          },
+        ]),
+      ),
+    )
     .locale('en')
-    .options(options)
-    .epilogue(`${exampleText(examples)}\n\n${epilogue}`)
-    .version(version)
-    .help()
-    .wrap(Math.min(columns, 100))
     .exitProcess(false)
     .parserConfiguration({
       'boolean-negation': false,
@@ -108,16 +76,10 @@ export async function parseArguments(
       throw cause instanceof Error ? cause : new Error(message);
     });
 
-  let information: string | undefined;
   let parsed: Record<string, unknown>;
+  const separate = separateOptions(argv, options, refuse);
   try {
-    parsed = await parser.parseAsync(
-      [...argv],
-      {},
-      (_error: unknown, _argv: unknown, output: string) => {
-        if (output !== '') information = output;
-      },
-    );
+    parsed = await parser.parseAsync(separate);
   } catch (cause) {
     // yargs' own messages can repeat what was given, so only the option's name is taken from them.
     const option = /^Not enough arguments following: ([a-z-]+)$/.exec(
@@ -131,20 +93,22 @@ export async function parseArguments(
       { cause },
     );
   }
-  if (information !== undefined) return { information: `${information}\n` };
-
-  const aliases = Object.values<Options>(options).map(({ alias }) => alias);
-  const known = new Set(['_', '$0', 'help', 'version', ...Object.keys(options), ...aliases]);
-  const unknown = Object.keys(parsed).find((name) => !known.has(name));
-  if (unknown !== undefined) {
-    refuse(`Unknown option ${unknown.length === 1 ? '-' : '--'}${unknown}.`);
+  const isSet = (name: string): boolean => {
+    const value = parsed[name];
+    return Array.isArray(value) ? value.includes(true) : value === true;
+  };
+  if (isSet('help')) {
+    const { helpText } = await import('./help.ts');
+    return { information: helpText(command, columns) };
   }
+  if (isSet('version')) return { information: `${version}\n` };
+
   if (Array.isArray(parsed._) && parsed._.length > 0) {
-    throw usageError(
+    refuse(
       'Unexpected argument. Messages are never passed on the command line, where other users could see them.',
       'in' in options
-        ? `Type the message at the prompt, pipe it in, or use --in FILE. ${seeHelp}`
-        : seeHelp,
+        ? 'Name the user with -u NAME. Type the message at the prompt, pipe it in, or use --in FILE.'
+        : 'Name the user with -u NAME.',
     );
   }
   const given = (name: string): string | undefined => {
@@ -152,10 +116,6 @@ export async function parseArguments(
     if (Array.isArray(value)) refuse(`--${name} was given more than once.`);
     if (value === '') refuse(`--${name} needs a value.`);
     return value as string | undefined;
-  };
-  const isSet = (name: string): boolean => {
-    const value = parsed[name];
-    return Array.isArray(value) ? value.includes(true) : value === true;
   };
   return {
     user: given('user'),

@@ -1,37 +1,48 @@
 /** The options of each command, with their help texts. */
-import type { Options } from 'yargs';
 
-const text = (description: string, alias?: string): Options => ({
-  type: 'string',
-  requiresArg: true, // otherwise a lone - would not count as a value
+export interface Option {
+  /** One letter. */
+  readonly short?: string;
+  /** The name of its value, as help shows it; undefined: a flag, without a value. */
+  readonly value?: string;
+  readonly description: string;
+}
+
+type Options = Readonly<Record<string, Option>>;
+
+const option = (value: string, description: string, short?: string): Option => ({
+  value,
   description,
-  ...(alias === undefined ? {} : { alias }),
+  ...(short === undefined ? {} : { short }),
 });
 
-const flag = (description: string, alias?: string): Options => ({
-  type: 'boolean',
+const flag = (description: string, short?: string): Option => ({
   description,
-  ...(alias === undefined ? {} : { alias }),
+  ...(short === undefined ? {} : { short }),
 });
 
 const commonOptions = {
-  user: text('the user the message is for (default: asked for in a terminal)', 'u'),
-  key: text(
-    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE or rsa:FILE (default: KEY_ID)',
+  user: option('NAME', 'the user the message is for (default: asked for in a terminal)', 'u'),
+  key: option(
+    'KEY',
+    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE or rsa:FILE[#FINGERPRINT] (default: KEY_ID)',
     'k',
   ),
-  in: text('read from FILE; - is standard input', 'i'),
-  out: text('write to FILE, mode 0600, all or nothing', 'o'),
+  in: option('FILE', 'read from FILE; - is standard input', 'i'),
+  out: option('FILE', 'write to FILE, mode 0600, all or nothing', 'o'),
   batch: flag('read and write JSON Lines, one message per line'),
   json: flag('print one JSON object on standard output'),
-  region: text('AWS Region, as in the AWS CLI'),
-  profile: text('AWS profile, as in the AWS CLI'),
-  'env-file': text('settings file (default: .env in the current folder, if there is one)'),
+  region: option('REGION', 'AWS Region, as in the AWS CLI'),
+  profile: option('PROFILE', 'AWS profile, as in the AWS CLI'),
+  'env-file': option(
+    'FILE',
+    'settings file (default: .env in the current folder, if there is one)',
+  ),
   quiet: flag(
-    'no progress and no notices, except about a new local key, a non-AWS endpoint, or a fallback Region or key',
+    "no progress and no notices, except about a new local key, keys from an .env that nobody named, a key file that others can change, an endpoint that isn't AWS's, or a fallback Region or key",
     'q',
   ),
-} satisfies Record<string, Options>;
+} satisfies Options;
 
 const sign = flag(
   "sign the message, so that those who can only decrypt can't forge it (default: SIGN)",
@@ -75,8 +86,12 @@ export const commands = {
       "Moves an encrypted message to another key, for the same user. Use it to stop using a key, or to add your current backup keys to old messages. You don't need it when AWS rotates a key: old messages still open. A message that AWS KMS encrypted itself is moved inside KMS if both keys are in the same Region and no backup keys are set; anything else is decrypted and re-encrypted in one stream. -i and -o may name the same file.",
     options: {
       ...commonOptions,
-      key: text('the key it was encrypted with (default: KEY_ID; DECRYPT_KEYS are tried too)', 'k'),
-      'to-key': text('the key to move it to (default: KEY_ID)'),
+      key: option(
+        'KEY',
+        'the key it was encrypted with (default: KEY_ID; DECRYPT_KEYS are tried too)',
+        'k',
+      ),
+      'to-key': option('KEY', 'the key to move it to (default: KEY_ID)'),
       hide: flag("don't show the ciphertext as it is typed"),
       binary: flag('write raw bytes even if the input was base64'),
       sign,
@@ -96,7 +111,11 @@ export const commands = {
     description:
       'Checks your setup: settings, files, identities and keys. Then it sends random messages through every route: each Region, each backup key, each private key at hand. It changes nothing. The exit status is 0 only if nothing is wrong.',
     options: {
-      user: text('the user to encrypt random messages for (default: the first in USERS)', 'u'),
+      user: option(
+        'NAME',
+        'the user to encrypt random messages for (default: the first in USERS)',
+        'u',
+      ),
       key: commonOptions.key,
       json: flag('print one JSON object on standard output: {ok, checks}'),
       region: commonOptions.region,
@@ -114,11 +133,18 @@ export const commands = {
       ],
     ],
   },
-} satisfies Record<
-  string,
-  { description: string; options: Record<string, Options>; examples: [string, string][] }
->;
+} satisfies Record<string, { description: string; options: Options; examples: [string, string][] }>;
 
-export const epilogue =
-  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).\n' +
-  "Exit status: 0 done, 1 unexpected, 2 usage, 3 can't be decrypted, 4 refused, 5 KMS unavailable.";
+export type CommandName = keyof typeof commands;
+
+/** @returns all options of a command, by their long names, in the order of the help text */
+export const optionsOf = (command: CommandName): Options => ({
+  ...commands[command].options,
+  help: flag('show this help', 'h'),
+  version: flag('show the version', 'v'),
+});
+
+export const epilogue = [
+  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).',
+  "Exit status: 0 done, 1 unexpected, 2 usage, 3 can't be decrypted, 4 refused, 5 KMS unavailable.",
+];

@@ -7,7 +7,7 @@ import process, { argv, env } from 'node:process';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../streams/byte-stream.ts';
-import type { CommandName } from './arguments.ts';
+import type { CommandName } from './options.ts';
 import { standardOutput } from './payload/output.ts';
 import {
   createNotices,

@@ -1,5 +1,5 @@
 /** The start of every command. */
-import type { CommandName } from './arguments.ts';
+import type { CommandName } from './options.ts';
 import { enableCompileCache } from './compile-cache.ts';
 
 export async function start(name: CommandName): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Arguments, type CommandName, parseArguments } from '../../src/cli/arguments.ts';
+import { type Arguments, parseArguments } from '../../src/cli/arguments.ts';
+import type { CommandName } from '../../src/cli/options.ts';
 import { KmsPocError } from '../../src/errors.ts';
 import { commandLine, run } from '../support/command.ts';
 import { checkLine, failureOf, readFailure } from '../support/failure.ts';
@@ -120,6 +121,21 @@ describe('what is accepted', () => {
     assert.equal((await parsed(['--user', '007'])).user, '007');
   });
 
+  test('one-letter options together, and with their values', async () => {
+    const expected = { ...nothing, quiet: true, user: 'alice', in: '-' };
+    for (const argv of [
+      ['-q', '-ualice', '-i-'],
+      ['-qualice', '-i', '-'],
+      ['-u=alice', '-qi-'],
+      ['-qu', 'alice', '-qi=-'],
+      ['-u', 'alice', '-i-', '--quiet'],
+    ]) {
+      assert.deepEqual(await parsed(argv), expected, argv.join(' '));
+    }
+    assert.equal((await parsed(['-u-x'])).user, '-x');
+    assert.equal((await parsed(['-kalias/a=b'])).key, 'alias/a=b');
+  });
+
   test('a flag may be given twice', async () => {
     assert.equal((await parsed(['-q', '--quiet'])).quiet, true);
   });
@@ -163,6 +179,29 @@ describe('what is refused', () => {
     });
   }
 
+  test('a misspelt option, with the right one named', async () => {
+    const near: [string, string | undefined][] = [
+      ['--usr', '--user'],
+      ['--us', '--user'],
+      ['--username', '--user'],
+      ['--envFile', '--env-file'],
+      ['--env_file', undefined],
+      ['--env-flie', '--env-file'],
+      ['--output', '--out'],
+      ['--input', '--in'],
+      ['--verison', '--version'],
+      ['--Json', '--json'],
+      ['--message', undefined],
+      ['--x', undefined],
+      ['-x', undefined],
+    ];
+    for (const [given, meant] of near) {
+      const { hint } = await failureOf('kms-encrypt', [given, 'x']);
+      const seeHelp = 'See kms-encrypt --help.';
+      assert.equal(hint, meant === undefined ? seeHelp : `Did you mean ${meant}? ${seeHelp}`);
+    }
+  });
+
   test('--binary, if a plaintext is written', async () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'Unknown option --binary.');
   });
@@ -196,7 +235,7 @@ describe('help and version', () => {
   test('help names each option, and all of it is ASCII in 80 columns', async () => {
     for (const command of commands) {
       const help = await information(['--help'], command);
-      assert.match(help, new RegExp(`^${command} \\[options\\]\n`));
+      assert.match(help, new RegExp(`^Usage: ${command} \\[options\\]\n`));
       const names = Object.keys(nothing).map((name) =>
         name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
       );
@@ -225,7 +264,29 @@ describe('help and version', () => {
   });
 
   test('the version alone', async () => {
-    assert.equal(await information(['--version']), '1.2.3\n');
+    for (const argv of [['--version'], ['-v'], ['-qv'], ['-u', 'alice', '-v']]) {
+      assert.equal(await information(argv), '1.2.3\n');
+    }
+  });
+
+  test('by one letter', async () => {
+    for (const argv of [['-h'], ['-qh'], ['-hv'], ['-ualice', '-h']]) {
+      assert.equal(await information(argv), await information(['--help']));
+    }
+  });
+
+  test('fits narrow windows, whole words to a line, with options named by what they take', async () => {
+    for (const columns of [40, 60, 200]) {
+      const args = await parseArguments('kms-encrypt', ['--help'], '1.2.3', columns);
+      assert.ok('information' in args);
+      assert.match(args.information, /^ {2}-u, --user NAME\b/m);
+      assert.doesNotMatch(args.information, /\[(?:string|boolean)\]/);
+      const [text = '', examples = ''] = args.information.split('Examples:');
+      for (const line of text.split('\n')) assert.ok(line.length <= Math.min(columns, 100), line);
+      assert.match(text.replace(/\s+/g, ' '), /the user the message is for \(default: asked/);
+      // So that it can be copied.
+      assert.match(examples, /^ {2}tar c folder \| kms-encrypt -u alice --binary > folder\.enc$/m);
+    }
   });
 });
 
@@ -236,7 +297,7 @@ describe('the commands', () => {
         env: { LC_ALL, LANG: LC_ALL, HOME: undefined },
       });
       assert.deepEqual([status, stderr], [0, '']);
-      assert.match(stdout.toString(), /^kms-encrypt \[options\]\n[^]*Show help/);
+      assert.match(stdout.toString(), /^Usage: kms-encrypt \[options\]\n[^]*show this help/);
     }
   });
 
@@ -256,7 +317,7 @@ describe('the commands', () => {
     assert.equal(
       stderr,
       'kms-encrypt: Unexpected argument. Messages are never passed on the command line, where other users could see them.\n' +
-        'hint: Type the message at the prompt, pipe it in, or use --in FILE. See kms-encrypt --help.\n',
+        'hint: Name the user with -u NAME. Type the message at the prompt, pipe it in, or use --in FILE. See kms-encrypt --help.\n',
     );
   });
 

@@ -1,5 +1,6 @@
 /** Loads the file that implements what a run does, and no other. */
-import type { Arguments, CommandName } from '../arguments.ts';
+import type { Arguments } from '../arguments.ts';
+import type { CommandName } from '../options.ts';
 import type { Command } from './command.ts';
 
 type Mode = 'message' | 'batch' | 'inspect';

@@ -13,7 +13,7 @@
 import { stderr } from 'node:process';
 
 import { KmsPocError } from '../../errors.ts';
-import type { CommandName } from '../arguments.ts';
+import type { CommandName } from '../options.ts';
 import { clearStatus } from './status-line.ts';
 import { visibleJson, visibleLine, visibleText } from './visible-text.ts';
 
