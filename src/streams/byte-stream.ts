@@ -25,9 +25,12 @@ export async function* streamOfPieces(pieces: Iterable<Uint8Array>): AsyncGenera
 export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
-  const [only] = chunks;
-  return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+  return joined(chunks);
 }
+
+/** A single chunk, which may be large, is not copied. */
+const joined = (chunks: readonly Uint8Array[]): Uint8Array =>
+  chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 
 /**
  * Collects a stream and its length. If that is more than `maxBytes`, only the length is returned.
@@ -43,7 +46,7 @@ export async function collect(
     if (length <= maxBytes) chunks.push(chunk);
     else chunks = [];
   }
-  return { bytes: length <= maxBytes ? Buffer.concat(chunks) : undefined, length };
+  return length <= maxBytes ? { bytes: joined(chunks), length } : { bytes: undefined, length };
 }
 
 /**
@@ -63,11 +66,12 @@ export async function peek(
     chunks.push(next.value);
     length += next.value.length;
   }
+  const start = joined(chunks);
   async function* whole(): AsyncGenerator<Uint8Array> {
-    if (length > 0) yield Buffer.concat(chunks);
+    if (length > 0) yield start;
     yield* { [Symbol.asyncIterator]: () => iterator };
   }
-  return { start: Buffer.concat(chunks), whole: whole() };
+  return { start, whole: whole() };
 }
 
 /** What is joined, since each write costs a call of the system. */
