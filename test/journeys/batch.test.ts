@@ -21,6 +21,7 @@ import { awsError, type FaultProxy, startFaultProxy } from '../support/fault-pro
 import { maxRssMebibytes, tellMaxRss } from '../support/max-rss.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
 import { startOnTerminal } from '../support/pseudo-terminal.ts';
+import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
 
 type Line = Record<string, unknown>;
 
@@ -252,6 +253,65 @@ test('a line with a message is not decrypted into a second one', async () => {
   const { status, stdout } = await decryptBatch(jsonLines([line]));
   assert.equal(status, 2);
   assert.match(errorOf(parseLines(stdout)[0] ?? {}).message, /already has the field message/);
+});
+
+describe('settings that are wrong are not the fault of each line:', () => {
+  const lines = [
+    { user: 'alice', message: 'one' },
+    { user: 'bob', message: 'two' },
+  ];
+  const assertEnded = (finished: Finished, says: RegExp, expected = 2): void => {
+    const { status, stdout, stderr } = finished;
+    assert.deepEqual([status, stdout.toString()], [expected, ''], stderr);
+    assert.match(stderr, says);
+  };
+
+  test('no Region, no key file, a pin that is another key’s', async () => {
+    const noRegion = { home, env: { KEY_ID: 'alias/any' } };
+    assertEnded(await encryptBatch(lines, noRegion), /^kms-encrypt: No AWS Region is set/);
+    const noFile = { home, env: { KEY_ID: 'rsa:missing.pem' } };
+    assertEnded(await encryptBatch(lines, noFile), /missing\.pem/, 4);
+    const { publicFile } = makeRsaPair(temporaryFolder(), 'a');
+    const pin = { home, env: { KEY_ID: `rsa:${publicFile}#${'0'.repeat(32)}` } };
+    assertEnded(await encryptBatch(lines, pin), /a-public\.pem/);
+  });
+
+  test('nor a private key whose passphrase can’t be asked for', async () => {
+    const { publicFile, privateFile, privateKey } = makeRsaPair(temporaryFolder(), 'a');
+    const passphrase = 'open sesame';
+    writePrivate(
+      privateFile,
+      privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }),
+    );
+    const encrypted = await encryptBatch(lines, { home, env: { KEY_ID: `rsa:${publicFile}` } });
+    assertDone(encrypted);
+    const env = { KEY_ID: `rsa:${privateFile}` };
+    assertEnded(await decryptBatch(encrypted.stdout, { home, env }), /passphrase/i);
+  });
+
+  test('but a blob of KMS is its own line’s, when no KMS key is set', async () => {
+    const { stdout } = await encryptBatch(lines);
+    const blob = Buffer.concat([Buffer.from([1, 2, 2, 0, 0x78]), Buffer.alloc(147, 0xff)]);
+    const [one, two] = parseLines(stdout);
+    const input = [one, { user: 'alice', ciphertext: blob.toString('base64') }, two];
+    const { status, stdout: output } = await decryptBatch(jsonLines(input));
+    assert.equal(status, 2);
+    const [first, second = {}, third] = parseLines(output);
+    assert.deepEqual([first, third], lines);
+    assert.equal(errorOf(second).code, 'Usage');
+    assert.match(errorOf(second).message, /no AWS KMS key is set/);
+  });
+
+  test('a text is its own line’s too, and no KMS key is missing for it', async () => {
+    const [one] = parseLines((await encryptBatch(lines)).stdout);
+    const text = Buffer.from('only a note, which is in base64, as are messages. '.repeat(3));
+    const input = [{ user: 'bob', ciphertext: text.toString('base64') }, one];
+    const { status, stdout } = await decryptBatch(jsonLines(input));
+    assert.equal(status, 3);
+    const [first = {}, second] = parseLines(stdout);
+    assert.equal(errorOf(first).code, 'NotCiphertext');
+    assert.deepEqual(second, lines[0]);
+  });
 });
 
 describe('how it is called:', () => {

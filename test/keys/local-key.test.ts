@@ -224,6 +224,8 @@ describe('the commands', () => {
       ),
     );
     assert.deepEqual(readdirSync(dirname(defaultFile(home))), ['local.key']);
+    // Only the one that made it says so.
+    assert.equal(runs.filter(({ stderr }) => stderr.includes('created a new local key')).length, 1);
     const opened = await Promise.all(
       runs.map(({ stdout }) =>
         run('kms-decrypt', ['-u', 'alice', '-k', 'local'], { stdin: stdout, home }),
