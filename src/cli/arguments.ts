@@ -2,7 +2,7 @@
 import yargs from 'yargs';
 
 import { usageError } from '../errors.ts';
-import { type CommandName, optionsOf } from './options.ts';
+import { type CommandName, optionsOf, shells } from './options.ts';
 import { type Refuse, separateOptions } from './separate-options.ts';
 
 export interface Arguments {
@@ -24,7 +24,7 @@ export interface Arguments {
   readonly quiet: boolean;
 }
 
-/** `--help` or `--version`: a text for standard output, and nothing else to do. */
+/** `--help`, `--version` or `--completion`: a text for standard output, and nothing else to do. */
 interface Information {
   readonly information: string;
 }
@@ -93,6 +93,12 @@ export async function parseArguments(
       { cause },
     );
   }
+  const given = (name: string): string | undefined => {
+    const value = parsed[name];
+    if (Array.isArray(value)) refuse(`--${name} was given more than once.`);
+    if (value === '') refuse(`--${name} needs a value.`);
+    return value as string | undefined;
+  };
   const isSet = (name: string): boolean => {
     const value = parsed[name];
     return Array.isArray(value) ? value.includes(true) : value === true;
@@ -100,6 +106,14 @@ export async function parseArguments(
   if (isSet('help')) {
     const { helpText } = await import('./help.ts');
     return { information: helpText(command, columns) };
+  }
+  const shell = given('completion');
+  if (shell !== undefined) {
+    const { completionFor } = await import('./completion.ts');
+    const information = completionFor(shell);
+    return information === undefined
+      ? refuse('--completion knows no such shell.', `It takes ${shells.join(', ')}.`)
+      : { information };
   }
   if (isSet('version')) return { information: `${version}\n` };
 
@@ -111,12 +125,6 @@ export async function parseArguments(
         : 'Name the user with -u NAME.',
     );
   }
-  const given = (name: string): string | undefined => {
-    const value = parsed[name];
-    if (Array.isArray(value)) refuse(`--${name} was given more than once.`);
-    if (value === '') refuse(`--${name} needs a value.`);
-    return value as string | undefined;
-  };
   return {
     user: given('user'),
     key: given('key'),

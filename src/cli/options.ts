@@ -137,9 +137,15 @@ export const commands = {
 
 export type CommandName = keyof typeof commands;
 
+export const shells = ['bash', 'zsh', 'fish'] as const;
+
 /** @returns all options of a command, by their long names, in the order of the help text */
 export const optionsOf = (command: CommandName): Options => ({
   ...commands[command].options,
+  completion: option(
+    'SHELL',
+    `print what completes these options at the Tab key (${shells.join(', ')})`,
+  ),
   help: flag('show this help', 'h'),
   version: flag('show the version', 'v'),
 });
