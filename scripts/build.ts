@@ -9,10 +9,13 @@
  *   doesn't load.
  */
 import { readFileSync, rmSync } from 'node:fs';
-import { chmod, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { build, type Metafile, type Plugin } from 'esbuild';
+
+import { type CommandName, commands as commandOptions } from '../src/cli/options.ts';
+import { manPage } from './man-page.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -56,8 +59,9 @@ const shell = [
 ].join('; ');
 const launcher = `#!/bin/sh\n':' //; ${shell}\n`;
 
-const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;
+  version: string;
 };
 /** Such as `kms-encrypt`, whose entry point is src/bin/kms-encrypt.ts. */
 const commands = Object.keys(bin);
@@ -89,6 +93,10 @@ for (const command of commands) {
   const file = join(dist, `${command}.js`);
   await writeFile(file, launcher + readFileSync(file, 'utf8'));
   await chmod(file, 0o755);
+}
+await mkdir(join(dist, 'man'));
+for (const command of Object.keys(commandOptions) as CommandName[]) {
+  await writeFile(join(dist, 'man', `${command}.1`), manPage(command, version));
 }
 await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licenses(metafile));
 

@@ -1,5 +1,5 @@
 /** The text that --help shows. */
-import { type CommandName, commands, epilogue, optionsOf } from './options.ts';
+import { type CommandName, commands, epilogue, exitStatuses, optionsOf } from './options.ts';
 import { wrap } from './terminal/wrap.ts';
 
 /** Descriptions begin here, beside the options. */
@@ -24,6 +24,7 @@ export function helpText(command: CommandName, columns: number): string {
     if (title.length + 2 > indent) return [title, ...lines];
     return [title.padEnd(indent) + (lines[0] ?? '').trimStart(), ...lines.slice(1)];
   });
+  const statuses = exitStatuses.map((each) => each.join(' ')).join(', ');
   return [
     `Usage: ${command} [options]`,
     '',
@@ -36,7 +37,8 @@ export function helpText(command: CommandName, columns: number): string {
     // A command stays on one line, whatever the width, so that it can be copied.
     ...examples.flatMap(([line, what]) => [`  ${line}`, ...indented(what, 6)]),
     '',
-    ...epilogue.flatMap((paragraph) => wrap(paragraph, width)),
+    ...wrap(epilogue, width),
+    ...wrap(`Exit status: ${statuses}.`, width),
   ]
     .map((line) => `${line}\n`)
     .join('');

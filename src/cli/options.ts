@@ -150,7 +150,14 @@ export const optionsOf = (command: CommandName): Options => ({
   version: flag('show the version', 'v'),
 });
 
-export const epilogue = [
-  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).',
-  "Exit status: 0 done, 1 unexpected, 2 usage, 3 can't be decrypted, 4 refused, 5 KMS unavailable.",
+export const epilogue =
+  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).';
+
+export const exitStatuses: readonly (readonly [status: number, meaning: string])[] = [
+  [0, 'done'],
+  [1, 'unexpected'],
+  [2, 'usage'],
+  [3, "can't be decrypted"],
+  [4, 'refused'],
+  [5, 'KMS unavailable'],
 ];
