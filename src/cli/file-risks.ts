@@ -13,7 +13,7 @@ export interface FileRisk {
 
 /**
  * @param stat of the open file
- * @returns the gravest risk; undefined for none, and for what is no file: who made a pipe is known
+ * @returns the gravest risk; undefined for none, and for what isn't a file: the user made the pipe
  */
 export function riskOf(
   file: string,

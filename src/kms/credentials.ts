@@ -44,12 +44,12 @@ class SearchTimeout extends Error {
 }
 
 /**
- * How the last `credential_process` went: the SDK goes on to look elsewhere, and what it says in the
- * end is that there was nothing there either.
+ * How the last `credential_process` went: when it fails, the SDK looks elsewhere, and in the end says
+ * only that there was nothing there either.
  */
 let lastProcess: { readonly problem: string } | undefined;
 
-/** The SDK runs the same one again, as another of its ways: what failed once is not waited for twice. */
+/** The SDK runs the same program again for another provider: what failed is not waited for twice. */
 const failedCommands = new Set<string>();
 
 const runProcess = promisify(exec);
@@ -95,7 +95,7 @@ interface Explanation {
   readonly hint?: string;
 }
 
-/** Of the SDK's errors in the search only the text tells what happened; what is not known stays general. */
+/** Only the text of the SDK's errors tells what happened. For one that isn't known, ours is general. */
 function explanationOf(text: string, profile: string): Explanation | undefined {
   if (lastProcess !== undefined) {
     return {

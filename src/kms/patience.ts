@@ -1,10 +1,11 @@
-/** What has kept this run waiting in vain is not waited for again, whatever number of keys need it. */
+/** What kept this run waiting in vain is not waited for again, however many keys need it. */
 import { KmsPocError } from '../errors.ts';
 
 export interface Patience {
   /**
    * @param what such as a Region: where the call goes
-   * @throws what the call throws; without a call, what one threw that waited for the same in vain
+   * @throws what the call throws; or, without a call, what an earlier one to the same place threw
+   *   after it had waited in vain
    */
   ask<Answer>(what: string, call: () => Promise<Answer>): Promise<Answer>;
 }
@@ -12,7 +13,7 @@ export interface Patience {
 /** Less than the time-out of one attempt (connection.ts): what fails sooner can be asked again. */
 const longMs = 2500;
 
-/** One for a run. */
+/** One per run. */
 export function createPatience(): Patience {
   const silent = new Map<string, KmsPocError>();
   return {
