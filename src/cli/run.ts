@@ -3,6 +3,7 @@
  * exits.
  */
 import process, { argv, env } from 'node:process';
+import { isatty } from 'node:tty';
 
 import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
@@ -16,11 +17,14 @@ import {
   showStack,
 } from './terminal/notices.ts';
 
+/** Those of standard input, output and error that are one. */
+const terminals = [0, 1, 2].filter(isatty);
+
 export async function run(name: CommandName): Promise<void> {
   silenceLibraries();
   ignoreClosedStandardError();
   const fail = (error: unknown): void => {
-    process.exit(explain(name, error));
+    exit(explain(name, error));
   };
   // A promise that nobody awaits must not end as a success, or as a page of source code.
   process.on('uncaughtException', fail);
@@ -28,7 +32,7 @@ export async function run(name: CommandName): Promise<void> {
   endOnSignals();
   try {
     // Not left to the event loop, which an idle connection to KMS would keep running for seconds.
-    process.exit(await carryOut(name));
+    exit(await carryOut(name));
   } catch (error) {
     fail(error);
   }
@@ -101,17 +105,26 @@ function explain(name: CommandName, error: unknown): ExitStatus {
   return known.status;
 }
 
+function exit(status: ExitStatus): void {
+  // Node would abort, with a core dump that can hold the message, because it can't restore a
+  // terminal that is gone. This is how a closed window usually ends a program.
+  if (!terminals.every(isatty)) endBy('SIGHUP');
+  else process.exit(status);
+}
+
+function endOnSignals(): void {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
+    process.on(signal, endBy);
+  }
+}
+
 /**
  * Cleans up, then ends by the signal itself: the shell sees 128 + the signal's number, and a script
  * that called the command ends too. `process.exit` won't do: it waits for every pending file
  * operation, which takes for ever for a FIFO with nobody at the other end.
  */
-function endOnSignals(): void {
-  for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
-      process.removeAllListeners(signal);
-      process.kill(process.pid, signal);
-    });
-  }
+function endBy(signal: NodeJS.Signals): void {
+  process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }

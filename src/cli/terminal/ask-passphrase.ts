@@ -42,7 +42,10 @@ export async function readPassphrase(
     );
   }
   const prompt = `Passphrase for ${visibleText(keyFile)}: `;
-  return whileAsking(() => readMessage({ prompt, hidden: true }));
+  // A passphrase may be blanks.
+  const refuse = (text: string): string | undefined =>
+    text === '' ? 'Nothing was typed.' : undefined;
+  return whileAsking(() => readMessage({ prompt, hidden: true, refuse }));
 }
 
 /** Asks for the passphrase of each file once, however often its key is read. */

@@ -1,6 +1,7 @@
 /**
  * Takes apart what a terminal sends, byte by byte: text and control characters, pastes between the
- * marks of bracketed paste, and escape sequences, which are keys that have no meaning here.
+ * marks of bracketed paste, and escape sequences: keys with a name, and others that mean nothing
+ * here.
  */
 
 const escape = 0x1b;
@@ -8,14 +9,56 @@ const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 const pasteEnd = [...Buffer.from('\x1b[201~')];
 
+export type KeyName =
+  | ('left' | 'right' | 'up' | 'down' | 'wordLeft' | 'wordRight')
+  | ('home' | 'end' | 'pageUp' | 'pageDown' | 'delete');
+
+/** After `ESC [` or `ESC O`. */
+const keysByLetter = new Map<string, KeyName>([
+  ['A', 'up'],
+  ['B', 'down'],
+  ['C', 'right'],
+  ['D', 'left'],
+  ['F', 'end'],
+  ['H', 'home'],
+]);
+
+/** Between `ESC [` and `~`: of xterm and the Linux console, and of rxvt. */
+const keysByNumber = new Map<string, KeyName>([
+  ['1', 'home'],
+  ['3', 'delete'],
+  ['4', 'end'],
+  ['5', 'pageUp'],
+  ['6', 'pageDown'],
+  ['7', 'home'],
+  ['8', 'end'],
+]);
+
+/** With Alt, which sends ESC first: what shells do, and what macOS sends for Option and an arrow. */
+const keysWithAlt = new Map<string, KeyName>([
+  ['b', 'wordLeft'],
+  ['f', 'wordRight'],
+]);
+
+/** @param parameters for example `1;5`: with Ctrl */
+function keyOf(parameters: string, final: string): KeyName | undefined {
+  const [number = '', modifier = ''] = parameters.split(';');
+  if (final === '~') return keysByNumber.get(number);
+  const name = keysByLetter.get(final);
+  const isByWord = ['3', '5'].includes(modifier); // Alt, Ctrl
+  if (isByWord && name === 'left') return 'wordLeft';
+  if (isByWord && name === 'right') return 'wordRight';
+  return name;
+}
+
 interface TerminalInput {
   /**
    * @returns a byte of text or a control character; or the bytes of a whole paste, in which CR and
-   *   CR LF have become LF, because terminals send these for the line breaks of a paste;
-   *   `undefined` if the byte was part of an escape sequence, or of something that is not complete
-   *   yet
+   *   CR LF have become LF, because terminals send these for the line breaks of a paste; or the key
+   *   whose escape sequence the byte ended; `undefined` if it was part of another sequence, or of
+   *   something that is not complete yet
    */
-  take: (byte: number) => number | number[] | undefined;
+  take: (byte: number) => number | number[] | KeyName | undefined;
   /** True between the marks of a paste, which only the end mark ends. */
   isInPaste: () => boolean;
   /**
@@ -55,7 +98,7 @@ export function createTerminalInput(): TerminalInput {
     return undefined;
   };
 
-  const takeEscapeSequence = (byte: number): void => {
+  const takeEscapeSequence = (byte: number): KeyName | undefined => {
     const character = String.fromCharCode(byte);
     switch (state) {
       case 'escape':
@@ -64,7 +107,7 @@ export function createTerminalInput(): TerminalInput {
         else if (character === 'O') state = 'ss3';
         else if (']P^_X'.includes(character)) state = 'controlString';
         else skip(continuationBytes(byte)); // Alt and a character
-        break;
+        return keysWithAlt.get(character);
       case 'csi':
         if (byte < 0x40 || byte > 0x7e) {
           parameters += character;
@@ -75,18 +118,22 @@ export function createTerminalInput(): TerminalInput {
         } else if (parameters === '') {
           // A mouse click (button and position), or F1 to F5 on the Linux console.
           skip(character === 'M' ? 3 : character === '[' ? 1 : 0);
+          return keyOf(parameters, character);
         } else {
           state = 'text';
+          return keyOf(parameters, character);
         }
         break;
       case 'ss3':
-        if (!/[\d;]/.test(character)) skip(continuationBytes(byte));
-        break;
+        if (/[\d;]/.test(character)) break;
+        skip(continuationBytes(byte));
+        return keyOf('', character);
       case 'skip':
         skip(bytesToSkip - 1);
         break;
       default: // the text of a control string
     }
+    return undefined;
   };
 
   return {
@@ -94,10 +141,7 @@ export function createTerminalInput(): TerminalInput {
       if (state === 'paste') return takePasted(byte);
       // A control character interrupts an escape sequence, so that Ctrl-C and Enter always work.
       if (byte < 0x20) state = byte === escape ? 'escape' : 'text';
-      else if (state !== 'text') {
-        takeEscapeSequence(byte);
-        return undefined;
-      }
+      else if (state !== 'text') return takeEscapeSequence(byte);
       return byte === escape ? undefined : byte;
     },
     isInPaste: () => state === 'paste',

@@ -7,9 +7,9 @@
  * by arriving alone in a read: Enter, which then needs no pause, and Ctrl-C, which then interrupts
  * even a paste whose end mark was lost.
  */
-import { isUtf8 } from 'node:buffer';
 import { StringDecoder } from 'node:string_decoder';
-import { createTerminalInput } from './key-bytes.ts';
+import { createEditableLine, type Extent, type Piece, type Side } from './editable-line.ts';
+import { createTerminalInput, type KeyName } from './key-bytes.ts';
 import { visibleText } from './visible-text.ts';
 
 /** The outcome of a read or a pause; `undefined` to continue reading. */
@@ -24,8 +24,11 @@ export interface LineEditor {
    * belongs together.
    */
   pause: () => Outcome;
-  /** The message so far, to show on one line: nothing in it can control the terminal. */
-  visible: () => string;
+  /**
+   * The message so far, before and after the cursor, to show on one line: nothing in it can control
+   * the terminal.
+   */
+  visible: () => { before: string; after: string };
   /** The message: the bytes as they came, with LF for each line break. */
   message: () => Uint8Array;
 }
@@ -36,30 +39,42 @@ const longestShownPaste = 200;
 const key = {
   ctrlC: 0x03,
   ctrlD: 0x04,
-  ctrlH: 0x08,
   tab: 0x09,
   lineFeed: 0x0a,
   enter: 0x0d,
   ctrlU: 0x15,
-  ctrlW: 0x17,
   ctrlZ: 0x1a,
-  backspace: 0x7f,
 };
 
-/**
- * A run of text; or something that is shown as a summary, and that Backspace removes as a whole.
- */
-interface Piece {
-  bytes: number[];
-  isSummarized: boolean;
-}
+type Edit = readonly [action: 'move' | 'erase', side: Side, extent: Extent];
+
+/** Keys with a name, and control characters. */
+const edits = new Map<KeyName | number, Edit>([
+  ['left', ['move', 'before', 'character']],
+  [0x02, ['move', 'before', 'character']], // Ctrl-B
+  ['right', ['move', 'after', 'character']],
+  [0x06, ['move', 'after', 'character']], // Ctrl-F
+  ['wordLeft', ['move', 'before', 'word']],
+  ['wordRight', ['move', 'after', 'word']],
+  ['home', ['move', 'before', 'all']],
+  [0x01, ['move', 'before', 'all']], // Ctrl-A
+  ['end', ['move', 'after', 'all']],
+  [0x05, ['move', 'after', 'all']], // Ctrl-E
+  [0x7f, ['erase', 'before', 'character']], // Backspace
+  [0x08, ['erase', 'before', 'character']], // Ctrl-H, or Backspace on some terminals
+  ['delete', ['erase', 'after', 'character']],
+  [0x17, ['erase', 'before', 'word']], // Ctrl-W
+  [0x0b, ['erase', 'after', 'all']], // Ctrl-K
+]);
 
 /**
  * The keys: Enter or Ctrl-D ends the message; Ctrl-D or Esc interrupts if there is none yet; Ctrl-C
- * always interrupts; Backspace removes one character as people count them, or the whole of a paste
- * that is shown as a summary; Ctrl-W removes a word; Ctrl-U removes everything. Tab is part of the
- * message. Other control characters and escape sequences are keys that have no meaning here, and
- * are ignored.
+ * always interrupts. The arrow keys, Home, End, Ctrl-A, Ctrl-B, Ctrl-E and Ctrl-F move the cursor,
+ * by characters as people count them, and over a paste that is shown as a summary as a whole; with
+ * Ctrl or Alt the arrow keys move by words. Backspace and Delete remove as much; Ctrl-W removes the
+ * word before the cursor, Ctrl-K everything after it, and Ctrl-U the whole message, as it does on a
+ * terminal in its usual mode. Tab is part of the message. Other control characters and escape
+ * sequences are keys that have no meaning here, and are ignored.
  *
  * All of a bracketed paste belongs to the message, including control characters. Without the marks,
  * a line break with more after it, before a pause, turns everything since the previous pause into a
@@ -67,22 +82,18 @@ interface Piece {
  */
 export function createLineEditor(): LineEditor {
   const input = createTerminalInput();
-  let pieces: Piece[] = [];
+  const line = createEditableLine();
   /** What came since the last pause, typed or pasted without marks: the next pause tells which. */
-  let burst: Piece = { bytes: [], isSummarized: false };
+  let burst = emptyBurst();
   /** A line break that is Enter if nothing follows it. */
   let pendingBreak: number | undefined;
 
-  const isEmpty = (): boolean => pieces.length === 0 && burst.bytes.length === 0;
+  const allPieces = (): Piece[] => [...line.piecesOn('before'), burst, ...line.piecesOn('after')];
+  const isEmpty = (): boolean => allPieces().every(({ bytes }) => bytes.length === 0);
 
   const settleBurst = (): void => {
-    const { bytes, isSummarized } = burst;
-    burst = { bytes: [], isSummarized: false };
-    const last = pieces.at(-1);
-    if (bytes.length === 0) return;
-    if (isSummarized || last === undefined || last.isSummarized)
-      pieces.push({ bytes, isSummarized });
-    else last.bytes = last.bytes.concat(bytes);
+    if (burst.bytes.length > 0) line.insert(burst);
+    burst = emptyBurst();
   };
 
   const settlePendingBreak = (): void => {
@@ -92,16 +103,10 @@ export function createLineEditor(): LineEditor {
     burst.isSummarized = true;
   };
 
-  /** Removes the last summarized piece, or what `lastPart` finds at the end of the text. */
-  const erase = (lastPart: (text: string) => string): void => {
+  const edit = ([action, side, extent]: Edit): void => {
+    settlePendingBreak();
     settleBurst();
-    const last = pieces.at(-1);
-    if (last === undefined) return;
-    const bytes = Buffer.from(last.bytes);
-    // If it is not text, one byte is removed: decoding it would not give the same bytes back.
-    const count = isUtf8(bytes) ? Buffer.byteLength(lastPart(bytes.toString())) : 1;
-    last.bytes.length -= last.isSummarized ? bytes.length : count;
-    if (last.bytes.length === 0) pieces.pop();
+    line[action](side, extent);
   };
 
   const takePaste = (bytes: number[]): void => {
@@ -127,21 +132,20 @@ export function createLineEditor(): LineEditor {
       case key.lineFeed:
         pendingBreak = byte;
         return undefined;
-      case key.backspace:
-      case key.ctrlH:
-        erase(lastCharacter);
-        return undefined;
-      case key.ctrlW:
-        erase(lastWord);
-        return undefined;
       case key.ctrlU:
-        pieces = [];
-        burst = { bytes: [], isSummarized: false };
-        return undefined;
-      default:
-        if (byte >= 0x20 || byte === key.tab) burst.bytes.push(byte);
+        edit(['erase', 'before', 'all']);
+        edit(['erase', 'after', 'all']);
         return undefined;
     }
+    const meaning = edits.get(byte);
+    if (meaning !== undefined) edit(meaning);
+    else if (byte >= 0x20 || byte === key.tab) burst.bytes.push(byte);
+    return undefined;
+  };
+
+  const takeKey = (name: KeyName): void => {
+    const meaning = edits.get(name);
+    if (meaning !== undefined) edit(meaning);
   };
 
   const pause = (): Outcome => {
@@ -163,7 +167,8 @@ export function createLineEditor(): LineEditor {
     for (const byte of chunk) {
       const taken = input.take(byte);
       if (typeof taken === 'number') outcome = takeByte(taken) ?? outcome;
-      else if (taken !== undefined) takePaste(taken);
+      else if (typeof taken === 'object') takePaste(taken);
+      else if (taken !== undefined) takeKey(taken);
       if (outcome === 'entered' || outcome === 'interrupted') return outcome;
     }
     // Nobody types this much between two reads.
@@ -172,51 +177,50 @@ export function createLineEditor(): LineEditor {
     return isEnterAlone && !hasLineBreak(burst.bytes) ? pause() : outcome;
   };
 
-  const visible = (): string => {
-    // A paste without marks is shown once it is complete.
-    const shown = burst.isSummarized ? pieces : [...pieces, burst];
-    // Characters of which only the first bytes have arrived are not shown yet.
-    const decoder = new StringDecoder('utf8');
-    return shown
-      .map(({ bytes, isSummarized }) =>
-        isSummarized ? summary(bytes) : visibleText(decoder.write(Buffer.from(bytes))),
-      )
-      .join('');
+  const visible = (): { before: string; after: string } => {
+    const before = line.piecesOn('before');
+    return {
+      // A paste without marks is shown once it is complete.
+      before: shown(burst.isSummarized ? before : [...before, burst]),
+      after: shown(line.piecesOn('after')),
+    };
   };
 
-  const message = (): Uint8Array =>
-    Uint8Array.from([...pieces, burst].flatMap(({ bytes }) => bytes));
+  const message = (): Uint8Array => Uint8Array.from(allPieces().flatMap(({ bytes }) => bytes));
 
   return { feed, pause, visible, message };
 }
 
-/** @returns the last character as people count them: an emoji family, a letter with its accents */
-function lastCharacter(text: string): string {
-  // Only created on Backspace, because it loads the Unicode rules of all languages.
-  const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text);
-  return segments.containing(text.length - 1)?.segment ?? '';
+const emptyBurst = (): { bytes: number[]; isSummarized: boolean } => ({
+  bytes: [],
+  isSummarized: false,
+});
+
+function shown(pieces: readonly Piece[]): string {
+  // Characters of which only the first bytes have arrived are not shown yet.
+  const decoder = new StringDecoder('utf8');
+  return pieces
+    .map(({ bytes, isSummarized }) =>
+      isSummarized ? summary(bytes) : visibleText(decoder.write(Buffer.from(bytes))),
+    )
+    .join('');
 }
 
-/** @returns the last word, with the spaces after it */
-function lastWord(text: string): string {
-  return text.slice(text.trimEnd().lastIndexOf(' ') + 1);
-}
-
-function isShownInFull(bytes: number[]): boolean {
+function isShownInFull(bytes: readonly number[]): boolean {
   return countCharacters(bytes) <= longestShownPaste && !hasLineBreak(bytes);
 }
 
-function hasLineBreak(bytes: number[]): boolean {
+function hasLineBreak(bytes: readonly number[]): boolean {
   return bytes.includes(key.lineFeed);
 }
 
 /** @returns the number of Unicode code points */
-function countCharacters(bytes: number[]): number {
+function countCharacters(bytes: readonly number[]): number {
   return bytes.filter((byte) => (byte & 0xc0) !== 0x80).length;
 }
 
 /** @returns for example `[pasted 5,674 characters, 74 lines]` */
-function summary(bytes: number[]): string {
+function summary(bytes: readonly number[]): string {
   const breaks = bytes.filter((byte) => byte === key.lineFeed).length;
   const endsInBreak = bytes.at(-1) === key.lineFeed;
   const parts = [counted(countCharacters(bytes), 'character')];

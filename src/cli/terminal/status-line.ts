@@ -2,14 +2,16 @@
  * The last line of the terminal, redrawn as work goes on. It is always the last one: erased before
  * anything else is written, and at the end.
  */
-import process, { env, stderr } from 'node:process';
+import process, { stderr } from 'node:process';
+
+import { isDumb } from './raw-terminal.ts';
 
 let status = '';
 let isExitWatched = false;
 let isAsking = false;
 
 /** Whether a line can be redrawn. */
-export const canShowStatus = (): boolean => stderr.isTTY && env.TERM !== 'dumb';
+export const canShowStatus = (): boolean => stderr.isTTY && !isDumb();
 
 /**
  * Draws or redraws the status line. The cursor stays at its start, so that all of it can still be

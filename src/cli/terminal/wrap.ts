@@ -64,34 +64,6 @@ export function layOut(text: string, columns: number): string[] {
   return [...rows, row];
 }
 
-/**
- * Returns what to write to turn the rows on the screen, with the cursor after the last one, into
- * others. If text was only added, just that is written; otherwise whole rows are redrawn, from the
- * first one that differs.
- */
-export function redraw(
-  shown: string[],
-  wanted: string[],
-  { columns, rows: height }: { columns: number; rows: number },
-): string {
-  const last = shown.length - 1;
-  let first = shown.findIndex((row, index) => row !== wanted[index]);
-  if (first < 0) first = last;
-  // There must be a row left to put the cursor after.
-  first = Math.min(first, wanted.length - 1);
-
-  const shownRow = shown[first] ?? '';
-  if (first === last && wanted[first]?.startsWith(shownRow) === true) {
-    return [wanted[first]?.slice(shownRow.length), ...wanted.slice(first + 1)].join('\r\n');
-  }
-  // After the window was made narrower, the terminal may have broken rows in two, and nothing can
-  // be drawn above its top edge: then everything is written again, below.
-  const isCursorLost = shown.some((row) => layOut(row, columns).length > 1);
-  if (isCursorLost || last - first >= height) return `\r\n${wanted.join('\r\n')}`;
-  const up = last > first ? `\x1b[${last - first}A` : '';
-  return `${up}\r\x1b[J${wanted.slice(first).join('\r\n')}`;
-}
-
 /** @returns how many columns text on one row takes on the terminal that gives it the most */
 export function widthOf(text: string): number {
   let width = 0;

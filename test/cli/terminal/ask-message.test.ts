@@ -118,9 +118,9 @@ describe('a message', () => {
 
   test('with keys that mean nothing', async () => {
     const terminal = await start();
-    terminal.write('a\x1b[A\x1b[15~\x1bOP\x1b[2~');
+    terminal.write('a\x1b[A\x1bOB\x1b[5~\x1b[15~\x1bOP\x1b[2~');
     await terminal.waitFor('a');
-    terminal.write('b\x1bx\x01\x1c\x1b[3~');
+    terminal.write('b\x1bx\x0c\x1c\x1b[6~');
     await terminal.waitFor('b');
     terminal.write('\r');
     await terminal.waitFor(`got ${hex('ab')}.`);

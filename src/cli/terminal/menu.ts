@@ -1,0 +1,167 @@
+/** The menu of users, drawn by `prompts`, and the question for a name if any is allowed. */
+import { env, stderr, stdin } from 'node:process';
+import { PassThrough } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { KmsPocError } from '../../errors.ts';
+import { isUserName, userNameRule } from '../../formats/user-name.ts';
+import { createTerminalInput, type KeyName } from './key-bytes.ts';
+import { askOnRawTerminal } from './raw-terminal.ts';
+
+const interrupted = (): KmsPocError => new KmsPocError('Interrupted', 'Interrupted.');
+
+/** What prompts listens to; as Node describes it for `readline.emitKeypressEvents`. */
+interface Keypress {
+  readonly name?: string;
+  readonly ctrl?: boolean;
+}
+
+/** What we need of a prompt while it is shown. */
+interface Drawn {
+  firstRender: boolean;
+  /** The index of the chosen entry. */
+  select: number;
+  render: () => void;
+}
+
+/** For the keys that prompts knows; Insert, for example, would type the word `undefined`. */
+const keypresses = new Map<string | number, Keypress>([
+  ...['left', 'right', 'up', 'down', 'delete'].map((name) => [name, { name }] as const),
+  ['pageUp', { name: 'pageup' }],
+  ['pageDown', { name: 'pagedown' }],
+  ['home', { name: 'a', ctrl: true }],
+  [0x01, { name: 'a', ctrl: true }],
+  ['end', { name: 'e', ctrl: true }],
+  [0x05, { name: 'e', ctrl: true }],
+  [0x03, { name: 'c', ctrl: true }],
+  [0x04, { name: 'd', ctrl: true }],
+  [0x08, { name: 'backspace' }],
+  [0x7f, { name: 'backspace' }],
+  [0x09, { name: 'tab' }],
+  [0x0a, { name: 'return' }],
+  [0x0d, { name: 'return' }],
+  [0x15, { name: 'g', ctrl: true }], // Ctrl-U: prompts calls it reset
+]);
+
+/**
+ * What is typed filters the users, and Enter chooses the one that is marked, if any is left.
+ *
+ * @throws KmsPocError Interrupted
+ */
+export async function askInMenu(users: readonly string[] | '*'): Promise<string> {
+  // https://no-color.org: prompts only knows Node's older name for it, and checks when it is
+  // loaded.
+  if (env.NO_COLOR) env.NODE_DISABLE_COLORS = '1';
+  const { default: prompts } = await import('prompts');
+  const showCursor = '\x1b[?25h'; // prompts hides it
+  return askOnRawTerminal({ on: '', off: showCursor }, (terminal) => {
+    // prompts is not given the terminal: it would miss signals, Ctrl-Z and the end of the input.
+    const keys = new PassThrough();
+    const input = createTerminalInput();
+    let drawn: Drawn | undefined;
+    const keep = (prompt: Drawn): void => {
+      drawn = prompt;
+    };
+    let matches = users;
+    let isOver = false;
+    let hasExited = false;
+
+    const ask = async (): Promise<string> => {
+      const answers: { user?: unknown } = await prompts(
+        {
+          name: 'user',
+          stdin: keys,
+          stdout: stderr,
+          onRender(this: Drawn) {
+            keep(this);
+          },
+          onState: (state: { exited?: boolean }) => {
+            hasExited = state.exited === true;
+          },
+          ...(users === '*'
+            ? {
+                type: 'text',
+                message: 'What is your user name?',
+                validate: (name: string) => isUserName(name) || userNameRule,
+              }
+            : {
+                type: 'autocomplete',
+                message: 'Who are you?',
+                choices: users.map((user) => ({ title: user, value: user })),
+                noMatches: 'There is no such user.',
+                suggest: (typed: string) => {
+                  // What was marked is not what the arrow keys once chose among others.
+                  if (drawn !== undefined) drawn.select = 0;
+                  matches = matchingNames(users, typed);
+                  return Promise.resolve(matches.map((user) => ({ title: user, value: user })));
+                },
+              }),
+        },
+        {
+          onCancel: () => {
+            throw interrupted();
+          },
+        },
+      );
+      // prompts takes Esc for a choice.
+      if (hasExited || typeof answers.user !== 'string') throw interrupted();
+      return answers.user;
+    };
+
+    const press = (key: number | KeyName): void => {
+      const keypress = keypresses.get(key);
+      if (key === 0x1a)
+        terminal.suspend(); // Ctrl-Z
+      else if (keypress?.name === 'return' && matches.length === 0) stderr.write('\x07');
+      else if (keypress !== undefined) keys.emit('keypress', undefined, keypress);
+      // Names are ASCII. A byte of another character is shown as a letter that no name contains.
+      else if (typeof key === 'number' && key >= 0x20) {
+        keys.emit('keypress', key < 0x7f ? String.fromCharCode(key) : '?', {});
+      }
+    };
+
+    let work = Promise.resolve();
+    const feed = (chunk: Buffer): void => {
+      work = work.then(async () => {
+        for (const [index, byte] of chunk.entries()) {
+          if (isOver) {
+            stdin.unshift(chunk.subarray(index)); // typed ahead, for the next question
+            return;
+          }
+          const key = input.take(byte);
+          if (typeof key === 'number' || typeof key === 'string') press(key);
+          await nextTurn(); // prompts needs one to filter
+        }
+      });
+    };
+
+    return {
+      feed,
+      pause: () => {
+        if (input.pause()) keys.emit('keypress', undefined, { name: 'escape' });
+      },
+      draw: () => {
+        if (drawn === undefined) {
+          ask()
+            .finally(() => {
+              isOver = true;
+            })
+            .then(terminal.answer, terminal.fail);
+        } else {
+          drawn.firstRender = true;
+          drawn.render();
+        }
+      },
+    };
+  });
+}
+
+/** @returns the names that contain what is typed: that name itself first, then those it begins */
+function matchingNames(names: readonly string[], typed: string): string[] {
+  const part = typed.toLowerCase();
+  const rank = (name: string): number =>
+    name === typed ? 0 : name.toLowerCase().startsWith(part) ? 1 : 2;
+  return names
+    .filter((name) => name.toLowerCase().includes(part))
+    .sort((one, other) => rank(one) - rank(other));
+}
