@@ -4,26 +4,33 @@ import { stderr, stdin } from 'node:process';
 import { isUserName, userNameRule } from '../../formats/user-name.ts';
 import { readMessage } from './ask-message.ts';
 import { isDumb } from './raw-terminal.ts';
+import { wrap } from './wrap.ts';
 
 /** Whether questions can be asked and seen. */
 export const isInteractive = (): boolean => stdin.isTTY && stderr.isTTY;
 
 /** @throws KmsPocError Interrupted */
 export async function askUser(users: readonly string[] | '*'): Promise<string> {
-  if (isDumb()) return askOnDumbTerminal(users);
-  const { askInMenu } = await import('./menu.ts');
-  return askInMenu(users);
+  if (users === '*') {
+    return askName('What is your user name? ', (name) =>
+      isUserName(name) ? undefined : userNameRule,
+    );
+  }
+  if (!isDumb()) {
+    const { askInMenu } = await import('./menu.ts');
+    return askInMenu(users);
+  }
+  // A menu can't be drawn there.
+  const width = (stderr.columns > 0 ? stderr.columns : 80) - 1;
+  stderr.write(`${wrap(`The users are ${users.join(', ')}.`, width).join('\n')}\n`);
+  return askName('Who are you? ', (name) => (users.includes(name) ? undefined : noSuchUser));
 }
 
-/** A menu can't be drawn there. */
-async function askOnDumbTerminal(users: readonly string[] | '*'): Promise<string> {
-  if (users !== '*') stderr.write(`The users are ${users.join(', ')}.\n`);
-  const answer = await readMessage({
-    prompt: users === '*' ? 'What is your user name? ' : 'Who are you? ',
-    refuse: (name) => {
-      if (users === '*') return isUserName(name) ? undefined : userNameRule;
-      return users.includes(name) ? undefined : 'There is no such user.';
-    },
-  });
-  return Buffer.from(answer).toString();
+const noSuchUser = 'There is no such user.';
+
+async function askName(
+  prompt: string,
+  refuse: (name: string) => string | undefined,
+): Promise<string> {
+  return Buffer.from(await readMessage({ prompt, refuse })).toString();
 }

@@ -1,12 +1,16 @@
-/** The menu of users, drawn by `prompts`, and the question for a name if any is allowed. */
+/** The menu of users, drawn by `prompts`. */
 import { env, stderr, stdin } from 'node:process';
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { KmsPocError } from '../../errors.ts';
-import { isUserName, userNameRule } from '../../formats/user-name.ts';
 import { createTerminalInput, type KeyName } from './key-bytes.ts';
 import { askOnRawTerminal } from './raw-terminal.ts';
+
+const ctrlZ = 0x1a;
+
+/** More than any name has, and drawn in no time if a ciphertext is pasted here by mistake. */
+const mostTyped = 65;
 
 const interrupted = (): KmsPocError => new KmsPocError('Interrupted', 'Interrupted.');
 
@@ -40,7 +44,8 @@ const keypresses = new Map<string | number, Keypress>([
   [0x09, { name: 'tab' }],
   [0x0a, { name: 'return' }],
   [0x0d, { name: 'return' }],
-  [0x15, { name: 'g', ctrl: true }], // Ctrl-U: prompts calls it reset
+  [0x15, { name: 'g', ctrl: true }], // Ctrl-U: prompts has Ctrl-G for it
+  [0x17, { name: 'g', ctrl: true }], // Ctrl-W
 ]);
 
 /**
@@ -48,7 +53,7 @@ const keypresses = new Map<string | number, Keypress>([
  *
  * @throws KmsPocError Interrupted
  */
-export async function askInMenu(users: readonly string[] | '*'): Promise<string> {
+export async function askInMenu(users: readonly string[]): Promise<string> {
   // https://no-color.org: prompts only knows Node's older name for it, and checks when it is
   // loaded.
   if (env.NO_COLOR) env.NODE_DISABLE_COLORS = '1';
@@ -62,6 +67,7 @@ export async function askInMenu(users: readonly string[] | '*'): Promise<string>
     const keep = (prompt: Drawn): void => {
       drawn = prompt;
     };
+    let typed = '';
     let matches = users;
     let isOver = false;
     let hasExited = false;
@@ -78,24 +84,17 @@ export async function askInMenu(users: readonly string[] | '*'): Promise<string>
           onState: (state: { exited?: boolean }) => {
             hasExited = state.exited === true;
           },
-          ...(users === '*'
-            ? {
-                type: 'text',
-                message: 'What is your user name?',
-                validate: (name: string) => isUserName(name) || userNameRule,
-              }
-            : {
-                type: 'autocomplete',
-                message: 'Who are you?',
-                choices: users.map((user) => ({ title: user, value: user })),
-                noMatches: 'There is no such user.',
-                suggest: (typed: string) => {
-                  // What was marked is not what the arrow keys once chose among others.
-                  if (drawn !== undefined) drawn.select = 0;
-                  matches = matchingNames(users, typed);
-                  return Promise.resolve(matches.map((user) => ({ title: user, value: user })));
-                },
-              }),
+          type: 'autocomplete',
+          message: 'Who are you?',
+          choices: choicesOf(users),
+          ...{ noMatches: 'There is no such user.' }, // its types don't know it
+          suggest: (text: string) => {
+            typed = text;
+            // The arrow keys moved the mark among other entries.
+            if (drawn !== undefined) drawn.select = 0;
+            matches = matchingNames(users, typed);
+            return Promise.resolve(choicesOf(matches));
+          },
         },
         {
           onCancel: () => {
@@ -110,33 +109,36 @@ export async function askInMenu(users: readonly string[] | '*'): Promise<string>
 
     const press = (key: number | KeyName): void => {
       const keypress = keypresses.get(key);
-      if (key === 0x1a)
-        terminal.suspend(); // Ctrl-Z
+      if (key === ctrlZ) terminal.suspend();
       else if (keypress?.name === 'return' && matches.length === 0) stderr.write('\x07');
       else if (keypress !== undefined) keys.emit('keypress', undefined, keypress);
       // Names are ASCII. A byte of another character is shown as a letter that no name contains.
-      else if (typeof key === 'number' && key >= 0x20) {
+      else if (typeof key === 'number' && key >= 0x20 && typed.length < mostTyped) {
         keys.emit('keypress', key < 0x7f ? String.fromCharCode(key) : '?', {});
       }
     };
 
-    let work = Promise.resolve();
-    const feed = (chunk: Buffer): void => {
-      work = work.then(async () => {
-        for (const [index, byte] of chunk.entries()) {
-          if (isOver) {
-            stdin.unshift(chunk.subarray(index)); // typed ahead, for the next question
-            return;
-          }
-          const key = input.take(byte);
-          if (typeof key === 'number' || typeof key === 'string') press(key);
-          await nextTurn(); // prompts needs one to filter
+    let waiting: number[] = [];
+    let isBusy = false;
+    const work = async (): Promise<void> => {
+      isBusy = true;
+      for (let byte = waiting.shift(); byte !== undefined; byte = waiting.shift()) {
+        const key = input.take(byte);
+        if (typeof key === 'number' || typeof key === 'string') press(key);
+        await nextTurn(); // prompts filters asynchronously
+        if (isOver) {
+          stdin.unshift(Buffer.from(waiting)); // typed ahead, for the next question
+          return;
         }
-      });
+      }
+      isBusy = false;
     };
 
     return {
-      feed,
+      feed: (chunk) => {
+        waiting = [...waiting, ...chunk];
+        if (!isBusy) void work();
+      },
       pause: () => {
         if (input.pause()) keys.emit('keypress', undefined, { name: 'escape' });
       },
@@ -155,6 +157,9 @@ export async function askInMenu(users: readonly string[] | '*'): Promise<string>
     };
   });
 }
+
+const choicesOf = (users: readonly string[]): { title: string; value: string }[] =>
+  users.map((user) => ({ title: user, value: user }));
 
 /** @returns the names that contain what is typed: that name itself first, then those it begins */
 function matchingNames(names: readonly string[], typed: string): string[] {

@@ -54,7 +54,7 @@ function pictureOf(before: string, after: string, { columns, rows }: WindowSize)
   const cursorRow = upToCursor.length - 1;
   return {
     // The cursor can't leave the window, so what doesn't fit below it isn't drawn.
-    rows: layOut(before + after, columns).slice(0, cursorRow + rows),
+    rows: (after === '' ? upToCursor : layOut(before + after, columns)).slice(0, cursorRow + rows),
     cursorRow,
     beforeCursor: upToCursor[cursorRow] ?? '',
   };

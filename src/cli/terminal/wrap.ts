@@ -74,6 +74,7 @@ export function widthOf(text: string): number {
 /** @returns how many columns a code point takes on the terminal that gives it the most */
 function widthAtMost(character: string): number {
   if (character === '\t') return 8;
+  if (character < '\u0300') return 1; // before all marks: the test for them takes time
   if (/[\p{Mn}\p{Me}\u200d]/u.test(character)) return 0;
   // From here on come the wide letters and emoji, and some narrow ones. An estimate that is too
   // large breaks a row early; one that is too small would lose count of the rows.

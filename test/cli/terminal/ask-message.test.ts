@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../../support/command.ts';
+import { fileWith } from '../../support/file-with.ts';
 import { type PseudoTerminal, startOnTerminal } from '../../support/pseudo-terminal.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'support', 'read-message.ts');
@@ -161,6 +161,25 @@ describe('a message', () => {
     await ended(terminal, 0);
   });
 
+  test('corrected in the middle of several rows', async () => {
+    const prompt = 'Hello alice, please enter your message to encrypt: ';
+    const terminal = await start({ prompt, columns: 40 });
+    terminal.write('é👨‍👩‍👧日本 is what this message of several rows begins with, and it ends here');
+    await terminal.waitForScreen('ends here');
+    terminal.write('\x1b[H\x1b[C\x1b[C\x1b[3~国');
+    await terminal.waitForScreen('👨‍👩‍👧国本 is');
+    terminal.write('\x1b[C\x17\x1b[1;5C!');
+    await terminal.waitForScreen('to encrypt:  is! what this message');
+    terminal.write('\x05\x1b[1;5D\x0bnow\x01A');
+    await terminal.waitForScreen(/to encrypt: A is! what this message of\s+several/);
+    // Below the message, although the cursor is in its second row.
+    terminal.write('\r');
+    const message = 'A is! what this message of several rows begins with, and it ends now';
+    await terminal.waitFor(`got ${hex(message)}.`);
+    await ended(terminal, 0);
+    assert.match(await terminal.screen(), /^several rows begins with, and it ends n\now\ngot /m);
+  });
+
   test('in a window that changes size', async () => {
     const terminal = await start();
     const message = 'one two three four five six seven eight';
@@ -184,19 +203,24 @@ describe('a message', () => {
     terminal.write('\r');
     await terminal.waitFor(`got ${hex(`secret${'long secret '.repeat(30)}\n`)}.`);
     await terminal.waitFor('message: ');
-    terminal.write('a\r');
-    await terminal.waitFor(`got ${hex('a')}.`);
+    terminal.write('ac\x1b[Db\x01x\x1b[3~\r');
+    await terminal.waitFor(`got ${hex('xbc')}.`);
     await ended(terminal, 0);
-    assert.doesNotMatch(terminal.output(), /secret|pasted/);
+    assert.doesNotMatch(terminal.output(), /secret|pasted|\x1b\[\d?[A-D]/);
   });
 
-  test('empty: asked for again', async () => {
+  test('empty, or nothing but blanks: asked for again', async () => {
     const terminal = await start();
     terminal.write('\r');
     await terminal.waitFor(/Nothing was typed\.[^]*message: /);
     terminal.write('a\x7f');
     terminal.write('\r');
     await terminal.waitFor(/Nothing was typed\.[^]*message: /);
+    for (const blanks of ['   ', ' \t ', pasted('\r \r')]) {
+      terminal.write(blanks);
+      terminal.write('\r');
+      await terminal.waitFor(/Nothing was typed\.[^]*message: /);
+    }
     terminal.write('a\r');
     await terminal.waitFor(`got ${hex('a')}.`);
     await ended(terminal, 0);
@@ -405,25 +429,4 @@ describe('suspended', () => {
 async function shown(terminal: PseudoTerminal): Promise<string> {
   const screen = await terminal.screen();
   return screen.slice(screen.indexOf('Hello'));
-}
-
-/** Waits until the file contains this. */
-function fileWith(folder: string, name: string, wanted: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    // Read synchronously: the promise version loses events while its last one is being handled.
-    const watcher = watch(folder, () => {
-      const content = readFileSync(join(folder, name), 'utf8');
-      if (!wanted.test(content)) return;
-      finish();
-      resolve(content);
-    });
-    const deadline = setTimeout(() => {
-      finish();
-      reject(new Error(`${name} did not get ${String(wanted)} in 20 s.`));
-    }, 20_000);
-    const finish = (): void => {
-      watcher.close();
-      clearTimeout(deadline);
-    };
-  });
 }

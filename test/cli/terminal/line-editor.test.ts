@@ -61,6 +61,22 @@ describe('typed text', () => {
     ['Ctrl-U', ['abc def', '\x15', 'g'], 'g'],
     ['Ctrl-W', ['abc def  ', '\x17'], 'abc '],
     ['Ctrl-W on one word', ['abc', '\x17', 'd'], 'd'],
+    ['Ctrl-W after the cursor has moved', ['abc def ghi', '\x1b[D\x1b[D\x1b[D\x17'], 'abc ghi'],
+    ['Ctrl-K', ['abc def', '\x1b[1;5D', '\x0b'], 'abc '],
+    ['Ctrl-U, wherever the cursor is', ['abc', '\x1b[D', '\x15', 'd'], 'd'],
+    ['left, right', ['abc', '\x1b[D\x1b[D', 'x', '\x1b[C', 'y'], 'axbyc'],
+    ['left, over an emoji', ['a😀', '\x1b[D', 'b'], 'ab😀'],
+    ['left, over an accent that came later', ['ae', '\u0301', '\x1b[D', 'b'], 'abe\u0301'],
+    ['left and right, at the ends', ['a', '\x1b[C\x1b[D\x1b[D', 'b', '\x1b[C\x1b[C', 'c'], 'bac'],
+    ['Ctrl-B, Ctrl-F', ['abc', '\x02\x02', 'x', '\x06', 'y'], 'axbyc'],
+    ['Ctrl-A, Ctrl-E', ['abc', '\x01', 'x', '\x05', 'y'], 'xabcy'],
+    ['Alt-B, Alt-F', ['ab cd', '\x1bb', 'x', '\x1bf', 'y'], 'ab xcdy'],
+    ['Delete', ['abc', '\x1b[D\x1b[D', '\x1b[3~'], 'ac'],
+    ['Delete at the end', ['abc', '\x1b[3~'], 'abc'],
+    ['Backspace in the middle', ['abc', '\x1b[D', backspace], 'ac'],
+    ['a paste in the middle', ['ad', '\x1b[D', pasted('b\rc'), 'x'], 'ab\ncxd'],
+    ['a paste without marks in the middle', ['ad', '\x1b[D', 'b\rc'], 'ab\ncd'],
+    ['left, over a paste', ['a', pasted('b\rc'), '\x1b[D', 'x'], 'axb\nc'],
   ];
   for (const [what, reads, message] of cases) {
     test(what, () => {
@@ -88,7 +104,21 @@ describe('typed text', () => {
   });
 });
 
-describe('escape sequences are ignored', () => {
+describe('Home and End, as terminals send them', () => {
+  for (const [home, end] of [
+    ['\x1b[H', '\x1b[F'],
+    ['\x1bOH', '\x1bOF'],
+    ['\x1b[1~', '\x1b[4~'],
+    ['\x1b[7~', '\x1b[8~'],
+  ] as const) {
+    test(JSON.stringify([home, end]), () => {
+      assert.equal(messageOf('abc', home, 'x', end, 'y'), 'xabcy');
+      assert.equal(messageOf('abc', ...bytewise(home), 'x', ...bytewise(end), 'y'), 'xabcy');
+    });
+  }
+});
+
+describe('other escape sequences mean nothing', () => {
   const sequences: Record<string, string> = {
     'arrow keys': '\x1b[A\x1bOB\x1b[1;5C',
     'Insert, Delete, Home, End': '\x1b[2~\x1b[3~\x1b[H\x1b[4~',
@@ -128,6 +158,8 @@ describe('keys that end it', () => {
     ['a line typed ahead, in one read', ['hello\r'], 'entered'],
     ['a line typed ahead before raw mode', ['hello\n'], 'entered'],
     ['Ctrl-D after text', ['a', '\x04'], 'entered'],
+    ['Ctrl-D before text', ['a', '\x01\x04'], 'entered'],
+    ['Enter before text', ['a', '\x01', '\r'], 'entered'],
     ['Ctrl-D on nothing', ['\x04'], 'interrupted'],
     ['Ctrl-D when all was taken back', ['a', backspace, '\x04'], 'interrupted'],
     ['Esc on nothing', ['\x1b'], 'interrupted'],
@@ -286,7 +318,10 @@ const bytesOfInterest = fc
       { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 5 }) },
       {
         weight: 2,
-        arbitrary: fc.constantFrom(backspace, '\b', '\t', '\x15', '\x17', 'x'.repeat(201)),
+        arbitrary: fc.constantFrom(
+          ...[backspace, '\b', '\t', '\x15', '\x17', '\x01', '\x0b', 'x'.repeat(201)],
+          ...['\x1b[D', '\x1bOC', '\x1b[3~', '\x1b[1;5D', '\x1bf'],
+        ),
       },
       { weight: 1, arbitrary: fc.constantFrom('\x03', '\x04', '\x1a', '\x1bO', '\x1b]', '\x1b[M') },
       { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 3 }) },
