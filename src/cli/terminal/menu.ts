@@ -161,12 +161,14 @@ export async function askInMenu(users: readonly string[]): Promise<string> {
 const choicesOf = (users: readonly string[]): { title: string; value: string }[] =>
   users.map((user) => ({ title: user, value: user }));
 
-/** @returns the names that contain what is typed: that name itself first, then those it begins */
+/**
+ * A name that only contains what is typed is not shown: `ann` must not choose joann.
+ *
+ * @returns the names that begin with what is typed, that name itself first
+ */
 function matchingNames(names: readonly string[], typed: string): string[] {
-  const part = typed.toLowerCase();
-  const rank = (name: string): number =>
-    name === typed ? 0 : name.toLowerCase().startsWith(part) ? 1 : 2;
+  const isTyped = (name: string): number => (name === typed ? 0 : 1);
   return names
-    .filter((name) => name.toLowerCase().includes(part))
-    .sort((one, other) => rank(one) - rank(other));
+    .filter((name) => name.toLowerCase().startsWith(typed.toLowerCase()))
+    .sort((one, other) => isTyped(one) - isTyped(other));
 }

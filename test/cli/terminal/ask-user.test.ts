@@ -59,6 +59,7 @@ describe('the menu chooses nobody', () => {
   for (const [what, keys] of [
     ['for a name that is not in it', 'carol'],
     ['for a longer name', 'alice2'],
+    ['for the end of a name', 'lice'],
     ['for letters that no name has', 'böb'],
     ['for a blank', 'bob '],
     ['for a ciphertext pasted by mistake', 'AgR4'.repeat(5_000)],
@@ -88,10 +89,10 @@ test('the menu shows ten of many, and those that match', async () => {
   const terminal = await start(many.join());
   const marked = await terminal.waitForScreen(/Who are you[^]*user10$/);
   assert.equal(marked.split('\n').length, 11);
-  terminal.write('2');
-  await terminal.waitForScreen(/user2\n.*user12\n.*user20\n[^]*user25$/);
+  terminal.write('user2');
+  await terminal.waitForScreen(/user2\n.*user20\n.*user21\n[^]*user25$/);
   terminal.write('5');
-  await terminal.waitForScreen(/› 25\n❯.*user25$/);
+  await terminal.waitForScreen(/› user25\n❯.*user25$/);
   await cancel(terminal);
 });
 
