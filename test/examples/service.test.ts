@@ -108,7 +108,8 @@ describe('messages', () => {
       encrypter.encrypt('mallory', 'no such user'),
       encrypter.encrypt('alice', 'half a character: \ud83d'),
       encrypter.encrypt('alice', 'x'.repeat(2 ** 24)),
-      encrypter.encrypt('alice', Buffer.from([0, 255])),
+      // Its answer comes in many pieces.
+      encrypter.encrypt('alice', Buffer.alloc(2 ** 20, 255)),
     ]);
     assert.deepEqual(
       answers.map((answer) =>
@@ -122,7 +123,7 @@ describe('messages', () => {
       env: settings,
       stdin: last,
     });
-    assert.deepEqual([...decrypted.stdout], [0, 255]);
+    assert.ok(decrypted.stdout.equals(Buffer.alloc(2 ** 20, 255)));
   });
 });
 
