@@ -56,8 +56,8 @@ function main(args: string[]): number {
   if (files.length === 0) {
     say(
       isShort
-        ? 'Running all tests, which takes about 5 minutes on two cores. Slow repetitions are shortened: npm test -- --full runs them all.'
-        : 'Running all tests, with every repetition. This takes about 6 minutes on two cores.',
+        ? 'Running all tests, which takes about 6 minutes on two cores. Slow repetitions are shortened: npm test -- --full runs them all.'
+        : 'Running all tests, with every repetition. This takes about 7 minutes on two cores.',
     );
   }
   return run(

@@ -12,18 +12,25 @@ export const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 
 /**
- * Whether bytes can be the start of a text in UTF-8. What is encrypted contains bytes that text
- * never has.
+ * Whether bytes can be the start of a text. What is encrypted contains bytes that text never has,
+ * and begins with one.
  */
 export function isText(start: Uint8Array): boolean {
   try {
     // As a stream, because its last character may be incomplete.
     const text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
-    return !/[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(text);
+    if (!/[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(text)) return true;
   } catch {
-    return false;
+    // Not UTF-8.
   }
+  // A text in another encoding, or with a damaged character, is a text all the same. Of random
+  // bytes, four in ten could be in one.
+  const first = start.subarray(0, 1);
+  return first.every(isAscii) && start.filter(isAscii).length >= 0.9 * start.length;
 }
+
+const isAscii = (byte: number): boolean =>
+  (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d);
 
 /**
  * @param bytes a whole file; overwritten if it is converted, since it may be a secret

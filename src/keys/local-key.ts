@@ -72,6 +72,8 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
   const temporaryFile = join(folder, temporaryName());
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    // A run that was killed just before its key got its name left a key that nobody will use.
+    await removeLeftovers(folder);
     const handle = await open(temporaryFile, 'wx', 0o600);
     try {
       await handle.writeFile(serializeKeyFile(keyBytes));

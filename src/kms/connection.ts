@@ -149,12 +149,19 @@ async function checkProfile(profile: string): Promise<void> {
  * points.
  */
 export function checkKey(keyId: string, keyArn: string | undefined): string {
-  if (keyArn === undefined) throw noSense('no key');
+  // Whatever answered, the SDK passes on what it said.
+  if (typeof keyArn !== 'string') throw noSense('no key');
   const isSame = isKeyArn(keyId) ? keyArn === keyId : keyArn.endsWith(`:key/${keyId}`);
   const isAlias = keyId.startsWith('alias/') || keyId.includes(':alias/');
-  if (!isAlias && !isSame) throw noSense(`the key ${keyArn} instead of ${keyId}`);
+  if (!isAlias && !isSame) {
+    const shown = keyArn.slice(0, maxShownCharacters).replace(/[^\x20-\x7e]/g, '?');
+    throw noSense(`the key ${shown} instead of ${keyId}`);
+  }
   return keyArn;
 }
+
+/** The ARN of a key has 75 or so. */
+const maxShownCharacters = 128;
 
 export const noSense = (what: string): KmsPocError =>
   new KmsPocError(

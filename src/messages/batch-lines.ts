@@ -4,6 +4,7 @@
 import { isErrorCode, KmsPocError, usageError } from '../errors.ts';
 import { userNameRule } from '../formats/user-name.ts';
 import { exactBase64 } from '../formats/base64.ts';
+import { isEnvelope } from '../formats/ciphertext-format.ts';
 import { asBuffer, collectAll, streamOf } from '../streams/byte-stream.ts';
 import { type FieldName, findFields, withoutFields } from '../formats/json-lines.ts';
 import { type Field, type ObjectText, stringOf } from '../formats/json-text.ts';
@@ -81,10 +82,12 @@ export async function ciphertextOf(
   if (text === undefined) {
     throw usageError('The ciphertext of this line is not a string.', 'Put it there as base64.');
   }
+  const exact = exactBase64(text);
   const bytes =
-    exactBase64(text) ??
-    // Base64 as people really paste it, or invalid: this says what is wrong with it.
-    asBuffer(await collectAll((await decodeCiphertext(streamOf(text))).bytes));
+    exact !== undefined && isEnvelope(exact)
+      ? exact
+      : // Base64 as people really paste it, or invalid: this says what is wrong with it.
+        asBuffer(await collectAll((await decodeCiphertext(streamOf(text))).bytes));
   if (bytes.length === 0) {
     throw new KmsPocError(
       'NotCiphertext',

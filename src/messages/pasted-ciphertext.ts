@@ -10,7 +10,7 @@ import { scanObject, stringOf } from '../formats/json-text.ts';
 import { isText, isUtf16 } from '../formats/text.ts';
 import { asBuffer, type ByteStream, collect, peek, streamOf } from '../streams/byte-stream.ts';
 
-/** How much is looked at to tell what it is. */
+/** How much is looked at to tell what it is: no more, even if more comes at once. */
 const startBytes = 512;
 
 /**
@@ -21,7 +21,8 @@ const startBytes = 512;
 export async function decodeCiphertext(
   input: ByteStream,
 ): Promise<{ readonly bytes: ByteStream; readonly cameAsBytes: boolean }> {
-  const { start, whole } = await peek(input, startBytes);
+  const { start: read, whole } = await peek(input, startBytes);
+  const start = read.subarray(0, startBytes);
   if (isUtf16(start)) {
     throw new KmsPocError(
       'NotCiphertext',
@@ -50,7 +51,8 @@ async function decodeText(start: Uint8Array, whole: ByteStream): Promise<ByteStr
   const decoded = decodeBase64(isQuoted ? withoutQuoteMarks(withoutBefore) : withoutBefore);
   // Base64 of base64, as in a Kubernetes secret made of what kms-encrypt printed.
   const { start: inner, whole: bytes } = await peek(decoded, startBytes);
-  return /^[\w+/=\s-]{80,}$/.test(asBuffer(inner).toString('latin1')) ? decodeBase64(bytes) : bytes;
+  const innerText = asBuffer(inner).toString('latin1', 0, startBytes);
+  return /^[\w+/=\s-]{80,}$/.test(innerText) ? decodeBase64(bytes) : bytes;
 }
 
 /**

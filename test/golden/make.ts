@@ -180,6 +180,9 @@ const recipes: Record<string, Recipe> = {
     const base64 = (await encrypted(() => local, bytes)(name)).toString('base64url');
     return `"${base64.replace(/.{64}/g, '$&\r\n')}"\r\n`;
   },
+  // As a Kubernetes secret holds it.
+  'messages/local-twice.b64': async (name) =>
+    (await encrypted(() => local, alice)(name)).toString('base64'),
   'messages/local-no-bytes.enc': encrypted(() => local, bytes),
   'messages/local-no-text.enc': encrypted(() => local, bytes),
   'messages/local-user.enc': encrypted(

@@ -262,6 +262,23 @@ describe('keys', () => {
     assert.equal((await encrypted(secret, { from: proxied })).key, wrong);
   });
 
+  test('a response whose key is no ARN at all is refused, in one short line', async () => {
+    const long = 'A'.repeat(10_000);
+    for (const [wrong, said] of [
+      [5, 'no key'],
+      [{}, 'no key'],
+      ['', `the key  instead of ${key.keyArn}`],
+      ['a\u001b[31m\n', `the key a?[31m? instead of ${key.keyArn}`],
+      [long, `the key ${long.slice(0, 128)} instead of ${key.keyArn}`],
+    ] as const) {
+      proxy.reset();
+      proxy.fault({ kind: 'rewrite', rewrite: (answer) => ({ ...answer, KeyId: wrong }) });
+      const error = await errorOf(encrypted(secret, { keys: [key.keyArn], from: proxied }));
+      assert.deepEqual([error.code, error.status], ['Unavailable', 5]);
+      assert.equal(error.message, `AWS KMS returned ${said}.`);
+    }
+  });
+
   test('DECRYPT_KEYS opens what was encrypted before an alias moved', async () => {
     const [first, second] = await Promise.all([
       moto.createKey({ alias: 'moving' }),

@@ -15,6 +15,7 @@ import { describe, test } from 'node:test';
 import { KmsPocError } from '../../src/errors.ts';
 import { type LocalKey, makeLocalKey, readLocalKey } from '../../src/keys/local-key.ts';
 import { wrapWithLocalKey } from '../../src/keys/local-key.ts';
+import { temporaryName } from '../../src/streams/temporary-file.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { checkLine, failureOf } from '../support/failure.ts';
 
@@ -90,6 +91,15 @@ describe('a new key', () => {
     assert.deepEqual(readFileSync(file), content);
   });
 
+  test('is not made beside one that a killed run left', async () => {
+    const file = newFile();
+    mkdirSync(dirname(file), { mode: 0o700 });
+    const { pid } = process;
+    const left = temporaryName().replace(new RegExp(`-${pid}-\\d+-`), `-${pid}-1-`);
+    writeFileSync(join(dirname(file), left), 'another key');
+    await makeLocalKey(file);
+    assert.deepEqual(readdirSync(dirname(file)), ['local.key']);
+  });
   test('when many are created at once, all are the first one', async () => {
     const file = newFile();
     const keys = await Promise.all(Array.from({ length: 8 }, () => makeLocalKey(file)));

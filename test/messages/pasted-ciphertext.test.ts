@@ -94,6 +94,25 @@ describe('decoding', () => {
     });
   }
 
+  test('what it is does not depend on how much of it comes at once', async () => {
+    const inner = Buffer.from(randomBytes(600).toString('base64'));
+    inner.fill(0x8d, 600, 700);
+    for (const lengths of [[], [1], [100], [700]]) {
+      const { message } = await refusal(inner.toString('base64'), lengths);
+      assert.match(message, /unexpected byte 0x8d after 600 characters of base64/);
+    }
+  });
+  test('a text with bytes that are none is still a text', async () => {
+    for (const byte of [0, 0x1b, 0x8d, 0xfc]) {
+      const damaged = Buffer.from(base64);
+      damaged[50] = byte;
+      const name = byte.toString(16).padStart(2, '0');
+      assert.match(
+        (await refusal(damaged)).message,
+        new RegExp(`unexpected byte 0x${name} after 50`),
+      );
+    }
+  });
   test('bytes stay bytes', async () => {
     for (const lengths of [[], [1]]) {
       assert.ok((await decode(binary, lengths)).equals(binary));

@@ -17,6 +17,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pythonProgram } from './python.ts';
 
 /** An endpoint where nobody listens, so that the connection is refused. */
@@ -39,6 +40,8 @@ export type Fault =
   | { kind: 'silence' }
   /** The connection is closed in an orderly way after half of the response was sent. */
   | { kind: 'cut' }
+  /** The response comes so much later. */
+  | { kind: 'slow'; ms: number }
   /** Half of the response is sent, and the rest never comes. */
   | { kind: 'stall' }
   /** AWS's response, with changed JSON. */
@@ -161,7 +164,10 @@ export async function startFaultProxy({
       return;
     }
     const answer = await forward(target, request, body);
-    if (fault?.kind === 'rewrite') {
+    if (fault?.kind === 'slow') {
+      await delay(fault.ms);
+      send(response, answer);
+    } else if (fault?.kind === 'rewrite') {
       const answered = JSON.parse(answer.body.toString()) as Record<string, unknown>;
       send(response, { ...answer, body: Buffer.from(JSON.stringify(fault.rewrite(answered))) });
     } else if (fault?.kind === 'headers') {

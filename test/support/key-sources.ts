@@ -26,18 +26,23 @@ export function testKeySources({
   endpoint = refusingEndpoint,
   localKeyFile = join(temporaryFolder(), 'none.key'),
 }: { endpoint?: string; localKeyFile?: string } = {}): KeySources {
-  let kms: Promise<Kms> | undefined;
+  const inRegion = new Map<string, Promise<Kms>>();
   return {
-    connectKms: () =>
-      (kms ??= connectKms({
-        region: 'eu-central-1',
-        profile: undefined,
-        endpoint,
-        credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
-        environment: {},
-        events: noEvents,
-        patience: createPatience(),
-      })),
+    connectKms: ({ arnRegion: region = 'eu-central-1' }) => {
+      const kms =
+        inRegion.get(region) ??
+        connectKms({
+          region,
+          profile: undefined,
+          endpoint,
+          credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' },
+          environment: {},
+          events: noEvents,
+          patience: createPatience(),
+        });
+      inRegion.set(region, kms);
+      return kms;
+    },
     defaultLocalKeyFile: () => localKeyFile,
     readPassphrase: () => Promise.reject(new Error('no passphrase was expected')),
     events: noEvents,
