@@ -4,15 +4,19 @@
  *
  * - Built from the packages' ES sources (`module` before `main`): two thirds less code than their
  *   CommonJS builds.
- * - Split into chunks: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a
- *   local key, prompts in a pipe, credential providers that aren't used) is in a file that it
- *   doesn't load.
+ * - Split into parts: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a local
+ *   key, prompts in a pipe, credential providers that aren't used) is in a file that it doesn't load.
+ *   Each `import()` in the source begins a new part.
+ * - The parts are functions, as CommonJS modules are: src/bin/command.ts loads them, with a code cache.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
-import { chmod, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Metafile, type Plugin, transform } from 'esbuild';
+
+import { makeCodeCache } from './code-cache.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -59,38 +63,46 @@ const launcher = `#!/bin/sh\n':' //; ${shell}\n`;
 const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;
 };
-/** Such as `kms-encrypt`, whose entry point is src/bin/kms-encrypt.ts. */
-const commands = Object.keys(bin);
 
-rmSync(dist, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: Object.fromEntries(commands.map((command) => [command, `src/bin/${command}.ts`])),
-  outdir: dist,
-  chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  mainFields: ['module', 'main'],
+const target = { platform: 'node', target: 'node20.19' } as const;
+const small = {
   minifySyntax: true,
   minifyWhitespace: true, // names are kept: a stack trace (DEBUG=kms-poc) must tell where it is
   legalComments: 'none', // all licences are in one file, below
-  banner: {
-    // CommonJS packages in the bundle load Node's own modules with require.
-    js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);",
-  },
+} as const;
+
+rmSync(dist, { recursive: true, force: true });
+await mkdir(join(dist, 'parts'), { recursive: true });
+const parts = await bundle({
+  ...{ entryPoints: { main: 'src/cli/run.ts' }, outdir: dist, splitting: true, format: 'esm' },
+  mainFields: ['module', 'main'],
+  define: { 'import.meta.url': 'importMetaUrl' },
   plugins: [lightStringWidth],
-  metafile: true,
-  logLevel: 'warning',
 });
-for (const command of commands) {
-  const file = join(dist, `${command}.js`);
-  await writeFile(file, launcher + readFileSync(file, 'utf8'));
-  await chmod(file, 0o755);
+const contents = createHash('sha256');
+for (const { path, text } of parts.outputFiles) {
+  const supported = { 'dynamic-import': false };
+  const { code } = await transform(text, { ...target, ...small, format: 'cjs', supported });
+  const part = `(function(exports,require,module,importMetaUrl){${code}})`;
+  await writeFile(join(dist, 'parts', basename(path)), part);
+  contents.update(part);
 }
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licenses(metafile));
+const start = await bundle({
+  ...{ entryPoints: ['src/bin/command.ts'], format: 'cjs' },
+  define: { buildId: JSON.stringify(contents.digest('hex').slice(0, 16)) },
+});
+for (const command of Object.keys(bin)) {
+  const text = launcher + (start.outputFiles[0]?.text ?? '');
+  await writeFile(join(dist, `${command}.js`), text, { mode: 0o755 });
+}
+await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licenses(parts.metafile));
+await makeCodeCache(dist);
+
+function bundle(options: BuildOptions) {
+  const rules = { absWorkingDir: root, bundle: true, metafile: true, logLevel: 'warning' } as const;
+  return build({ ...rules, ...target, ...small, ...options, write: false, metafile: true });
+}
 
 /** The licence texts of the packages in the bundle, as those licences require. */
 async function licenses({ inputs }: Metafile): Promise<string> {
