@@ -26,7 +26,7 @@ export const garbageCollector = (): ((bytes: number) => void) => {
 };
 
 /** New data keys that may pass between two collections of all of the heap. */
-const dataKeysBetween = 10_000;
+const dataKeysBetween = 5_000;
 
 /**
  * Keeps what calls for data keys leave behind from filling memory. Much of it survives the quick
