@@ -1,7 +1,6 @@
 // The floor for start-up: one KMS Encrypt, signed by hand (Signature Version 4), no packages.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 import { createHash, createHmac } from 'node:crypto';
-import { request } from 'node:http';
 import { argv, env, exit, stdin, stdout } from 'node:process';
 
 if (argv.length > 2) exit(2);
@@ -12,7 +11,8 @@ const body = JSON.stringify({
   Plaintext: Buffer.concat(chunks).toString('base64'),
   EncryptionContext: { user: 'alice' },
 });
-const { host } = new URL(env.AWS_ENDPOINT_URL);
+const { host, protocol } = new URL(env.AWS_ENDPOINT_URL);
+const { request } = await import(protocol === 'https:' ? 'node:https' : 'node:http');
 const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
 const day = time.slice(0, 8);
 const scope = `${day}/${env.AWS_REGION}/kms/aws4_request`;

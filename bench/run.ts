@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- start-up | streams | batch …]`: speed as ratios to references that are
+ * `npm run bench [-- start-up | streams | batch | scale | peers …]`: speed as ratios to references that are
  * measured in the same run. Prints tables in Markdown; a run of all of them also puts them into
  * README.md, between `<!-- bench -->` and `<!-- /bench -->`.
  */
@@ -10,6 +10,8 @@ import { argv, env, versions } from 'node:process';
 
 import { ensurePythonEnvironment } from '../test/support/python.ts';
 import { benchBatch } from './batch.ts';
+import { benchPeers } from './peers.ts';
+import { benchScale } from './scale.ts';
 import { benchStartUp } from './start-up.ts';
 import { benchStreams } from './streams.ts';
 import { markdown, type Table } from './table.ts';
@@ -18,6 +20,8 @@ const benches: Record<string, () => Promise<Table>> = {
   'start-up': benchStartUp,
   streams: benchStreams,
   batch: benchBatch,
+  scale: benchScale,
+  peers: benchPeers,
 };
 
 const names = argv.length > 2 ? argv.slice(2) : Object.keys(benches);

@@ -4,17 +4,21 @@
  *
  * - Built from the packages' ES sources (`module` before `main`): two thirds less code than their
  *   CommonJS builds.
- * - Split into chunks: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a
- *   local key, prompts in a pipe, credential providers that aren't used) is in a file that it
- *   doesn't load.
+ * - Split into parts: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a local
+ *   key, prompts in a pipe, credential providers that aren't used) is in a file that it doesn't load.
+ *   Each `import()` in the source begins a new part.
+ * - The parts are functions, as CommonJS modules are: src/bin/command.ts loads them, with a code cache.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Plugin, transform } from 'esbuild';
 
-import { type CommandName, commands as commandOptions } from '../src/cli/options.ts';
+import { type CommandName, commands } from '../src/cli/options.ts';
+import { makeCodeCache } from './code-cache.ts';
+import { licenses } from './licenses.ts';
 import { manPage } from './man-page.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -63,58 +67,47 @@ const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
   bin: Record<string, string>;
   version: string;
 };
-/** Such as `kms-encrypt`, whose entry point is src/bin/kms-encrypt.ts. */
-const commands = Object.keys(bin);
 
-rmSync(dist, { recursive: true, force: true });
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: Object.fromEntries(commands.map((command) => [command, `src/bin/${command}.ts`])),
-  outdir: dist,
-  chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  mainFields: ['module', 'main'],
+const target = { platform: 'node', target: 'node20.19' } as const;
+const small = {
   minifySyntax: true,
   minifyWhitespace: true, // names are kept: a stack trace (DEBUG=kms-poc) must tell where it is
   legalComments: 'none', // all licences are in one file, below
-  banner: {
-    // CommonJS packages in the bundle load Node's own modules with require.
-    js: "import{createRequire as nodeCreateRequire}from'node:module';const require=nodeCreateRequire(import.meta.url);",
-  },
+} as const;
+
+rmSync(dist, { recursive: true, force: true });
+await mkdir(join(dist, 'parts'), { recursive: true });
+const parts = await bundle({
+  ...{ entryPoints: { main: 'src/cli/run.ts' }, outdir: dist, splitting: true, format: 'esm' },
+  mainFields: ['module', 'main'],
+  define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
   plugins: [lightStringWidth],
-  metafile: true,
-  logLevel: 'warning',
 });
-for (const command of commands) {
-  const file = join(dist, `${command}.js`);
-  await writeFile(file, launcher + readFileSync(file, 'utf8'));
-  await chmod(file, 0o755);
+const contents = createHash('sha256');
+for (const { path, text } of parts.outputFiles) {
+  const supported = { 'dynamic-import': false };
+  const { code } = await transform(text, { ...target, ...small, format: 'cjs', supported });
+  const part = `(function(exports,require,module,importMetaUrl){${code}})`;
+  await writeFile(join(dist, 'parts', basename(path)), part);
+  contents.update(part);
 }
+const start = await bundle({
+  ...{ entryPoints: ['src/bin/command.ts'], format: 'cjs' },
+  define: { buildId: JSON.stringify(contents.digest('hex').slice(0, 16)) },
+});
+for (const command of Object.keys(bin)) {
+  const text = launcher + (start.outputFiles[0]?.text ?? '');
+  await writeFile(join(dist, `${command}.js`), text, { mode: 0o755 });
+}
+await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), licenses(root, parts.metafile));
 await mkdir(join(dist, 'man'));
-for (const command of Object.keys(commandOptions) as CommandName[]) {
+for (const command of Object.keys(commands) as CommandName[]) {
   await writeFile(join(dist, 'man', `${command}.1`), manPage(command, version));
 }
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await licenses(metafile));
+await makeCodeCache(dist);
 
-/** The licence texts of the packages in the bundle, as those licences require. */
-async function licenses({ inputs }: Metafile): Promise<string> {
-  const folders = new Set(
-    Object.keys(inputs)
-      .map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
-      .filter((folder) => folder !== undefined),
-  );
-  const texts = [...folders].sort().map(async (folder) => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(join(root, folder, 'package.json'), 'utf8'),
-    ) as Record<string, string>;
-    const file = (await readdir(join(root, folder))).find((each) => /^licen[cs]e/i.test(each));
-    const text = file === undefined ? '' : readFileSync(join(root, folder, file), 'utf8').trim();
-    return `${name} ${version} (${license})\n\n${text}\n`;
-  });
-  const rule = `\n${'='.repeat(80)}\n\n`;
-  return ['The bundles contain these packages:\n', ...(await Promise.all(texts))].join(rule);
+function bundle(options: BuildOptions) {
+  const rules = { absWorkingDir: root, bundle: true, metafile: true, logLevel: 'warning' } as const;
+  return build({ ...rules, ...target, ...small, ...options, write: false, metafile: true });
 }

@@ -5,7 +5,6 @@
 import process, { argv, env } from 'node:process';
 import { isatty } from 'node:tty';
 
-import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../streams/byte-stream.ts';
 import type { CommandName } from './options.ts';
@@ -16,6 +15,9 @@ import {
   showError,
   showStack,
 } from './terminal/notices.ts';
+
+/** Set by scripts/build.ts: with the file it comes from, all of that would be in the bundle. */
+declare const packageVersion: string;
 
 /** Those of standard input, output and error that are one. */
 const terminals = [0, 1, 2].filter(isatty);
@@ -51,7 +53,7 @@ async function carryOut(name: CommandName): Promise<ExitStatus> {
   const args = await parseArguments(
     name,
     argv.slice(2),
-    packageJson.version,
+    packageVersion,
     standardOutput.columns ?? 80,
   );
   if ('information' in args) {

@@ -24,3 +24,22 @@ export const garbageCollector = (): ((bytes: number) => void) => {
     globalThis.gc?.({ type: 'minor', execution: 'sync' });
   };
 };
+
+/** New data keys that may pass between two collections of all of the heap. */
+const dataKeysBetween = 5_000;
+
+/**
+ * Keeps what calls for data keys leave behind from filling memory. Much of it survives the quick
+ * collections, and V8 lets the heap grow to three times what is in use before it looks at all of it:
+ * with 100,000 data keys in use, that is 100 MiB. A look at all of it takes less than a tenth of a
+ * second.
+ *
+ * @returns a function to call for each new data key
+ */
+export const dataKeyCollector = (): (() => void) => {
+  let passed = 0;
+  return () => {
+    passed += 1;
+    if (passed % dataKeysBetween === 0) globalThis.gc?.();
+  };
+};

@@ -5,7 +5,7 @@
  * derives and commits to the key, creates the ciphers and lays out each field.
  * Format: https://docs.aws.amazon.com/encryption-sdk/latest/developer-guide/message-format.html
  */
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import {
   getDecryptionHelper,
   getEncryptHelper,
@@ -40,34 +40,63 @@ const frameAad = (
   return asBuffer(messageAAD(messageId, kind, sequenceNumber, contentLength));
 };
 
+/** Where a header of version 2 has its message's id. The commitment, 32 bytes too, is at its end. */
+const idStart = 3;
+const idEnd = idStart + MessageIdLength.V2;
+const commitmentBytes = 32;
+
+/**
+ * @param materials of a suite with key commitment
+ * @returns the header of a message, with zeros in place of what is different for each message that
+ *   shares these materials' data key: its id and its key commitment
+ */
+export const blankHeader = ({
+  suite,
+  encryptionContext,
+  encryptedDataKeys,
+}: NodeEncryptionMaterial): Buffer =>
+  asBuffer(
+    serialize.serializeMessageHeader(
+      serialize.buildMessageHeader({
+        suite,
+        encryptionContext,
+        encryptedDataKeys,
+        messageId: new Uint8Array(MessageIdLength.V2),
+        frameLength: defaultFrameLength,
+        suiteData: new Uint8Array(commitmentBytes),
+      }),
+    ),
+  );
+
+/**
+ * @param header for which `isPlainFramed` holds
+ * @returns all of it, as Latin-1, that is the same in each message that shares its data key
+ */
+export const sharedPart = ({ suiteId, info: { rawHeader } }: EnvelopeHeader): string =>
+  `${suiteId} ${asBuffer(rawHeader).toString('latin1', idEnd, rawHeader.length - commitmentBytes)}`;
+
 /**
  * Encrypts a message: version 2, with key commitment, as `encryptMessage` does.
  *
  * @param materials of a suite with key commitment; it says whether the message is signed. Used up:
  *   their data key is overwritten
+ * @param rawHeader as `blankHeader` returns it for this data key. Used up too
  */
-export const encryptWhole = (materials: NodeEncryptionMaterial, plaintext: Uint8Array): Buffer => {
-  const { suite, encryptionContext, encryptedDataKeys } = materials;
+export const encryptWhole = (
+  materials: NodeEncryptionMaterial,
+  plaintext: Uint8Array,
+  rawHeader: Buffer = blankHeader(materials),
+): Buffer => {
+  const { suite } = materials;
   const { getCipherInfo, getSigner, dispose } = getEncryptHelper(materials);
   try {
     // Random, and the salt for the message's own key. When messages share a data key, this alone
     // keeps the fixed IVs below unique.
-    const messageId = randomBytes(MessageIdLength.V2);
+    const messageId = randomFillSync(rawHeader.subarray(idStart, idEnd));
     const { getCipher, keyCommitment } = getCipherInfo(messageId);
     if (keyCommitment === undefined) throw new Error('these materials make no key commitment');
+    rawHeader.set(keyCommitment, rawHeader.length - commitmentBytes);
     const frameLength = defaultFrameLength;
-    const rawHeader = asBuffer(
-      serialize.serializeMessageHeader(
-        serialize.buildMessageHeader({
-          suite,
-          encryptionContext,
-          encryptedDataKeys,
-          messageId,
-          frameLength,
-          suiteData: keyCommitment,
-        }),
-      ),
-    );
     const headerCipher = getCipher(serialize.headerAuthIv(suite.ivLength)).setAAD(rawHeader);
     headerCipher.final();
     const parts = [rawHeader, headerCipher.getAuthTag()];

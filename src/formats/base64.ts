@@ -43,24 +43,21 @@ const base64Bytes = (bytes: Uint8Array): Buffer =>
  * @returns undefined for anything but base64 as it is written here: on one line, with padding
  */
 export function exactBase64(text: Buffer): Buffer | undefined {
-  const bytes = Buffer.alloc((text.length / 4) * 3);
+  if (text.length % 4 !== 0 || text.includes('-') || text.includes('_')) return undefined;
+  const last = text.toString('latin1', Math.max(0, text.length - 4));
+  const padding = last.endsWith('==') ? 2 : last.endsWith('=') ? 1 : 0;
+  const bytes = Buffer.alloc((text.length / 4) * 3 - padding);
   let length = 0;
   for (let at = 0; at < text.length; at += pieceCharacters) {
-    const end = Math.min(at + pieceCharacters, text.length);
-    const piece = exactPiece(text.toString('latin1', at, end));
-    if (piece === undefined || (end < text.length && text[end - 1] === 0x3d) /* = */) {
-      return undefined;
-    }
-    length += piece.copy(bytes, length);
+    length += bytes.write(text.toString('latin1', at, at + pieceCharacters), length, 'base64');
   }
-  return bytes.subarray(0, length);
+  const isWhole = length === bytes.length && (padding === 0 || isCanonical(last, bytes));
+  return isWhole ? bytes : undefined;
 }
 
-/** Encoding it again is by far the fastest way to tell that all of it was base64. */
-function exactPiece(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : undefined;
-}
+/** The last letter before padding has unused bits: nothing else would give the same bytes. */
+const isCanonical = (last: string, bytes: Buffer): boolean =>
+  bytes.subarray(Math.floor((bytes.length - 1) / 3) * 3).toString('base64') === last;
 
 /** Characters that people paste along with base64: spaces, line breaks, quotes. */
 const pastedAlong = /[\s"'`]+/g;
@@ -85,17 +82,20 @@ export async function* decodeBase64(text: ByteStream): AsyncGenerator<Uint8Array
   let rest = '';
   for await (const chunk of inSmallPieces(text)) {
     const isFirst = characters === 0;
-    const clean = asBuffer(isFirst ? withoutByteOrderMark(chunk) : chunk)
-      .toString('latin1')
-      .replace(pastedAlong, '')
-      .replaceAll('-', '+')
-      .replaceAll('_', '/');
-    characters += clean.length;
-    const letters = rest + clean;
-    // The end is held back: only there can there be padding, or fewer than four letters.
-    const whole = Math.max(0, letters.length - 1 - ((letters.length - 1) % 4));
-    rest = letters.slice(whole);
-    if (whole > 0) yield decodeQuartets(letters.slice(0, whole), decoded);
+    const piece = asBuffer(isFirst ? withoutByteOrderMark(chunk) : chunk).toString('latin1');
+    let letters = rest + piece;
+    let whole = wholeQuartets(letters);
+    let bytes = decodeQuartets(letters, whole);
+    if (bytes === undefined || letters.slice(whole).search(pastedAlong) >= 0) {
+      // Not one line of letters: this takes three times as long.
+      letters = rest + piece.replaceAll(pastedAlong, '');
+      whole = wholeQuartets(letters);
+      bytes = decodeQuartets(letters, whole);
+      if (bytes === undefined) throw strange(letters.slice(0, whole), decoded);
+    }
+    characters += letters.length - rest.length;
+    rest = letters.slice(whole).replaceAll('-', '+').replaceAll('_', '/');
+    if (bytes.length > 0) yield bytes;
     decoded += whole;
   }
   yield* decodeLast(rest, characters);
@@ -110,11 +110,14 @@ async function* inSmallPieces(text: ByteStream): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** @param before how many characters came before these, for the error */
-function decodeQuartets(letters: string, before: number): Buffer {
-  const bytes = exactPiece(letters);
-  if (bytes === undefined || letters.includes('=')) throw strange(letters, before);
-  return bytes;
+/** The end is held back: only there can there be padding, or fewer than four letters. */
+const wholeQuartets = ({ length }: string): number => Math.max(0, length - 1 - ((length - 1) % 4));
+
+/** @returns undefined if there is anything but letters among the first `count`, a multiple of four */
+function decodeQuartets(text: string, count: number): Buffer | undefined {
+  const bytes = Buffer.from(text.slice(0, count), 'base64');
+  // Anything that is not a letter is skipped, or ends it. So all that were letters only if it is as long.
+  return bytes.length === (count / 4) * 3 ? bytes : undefined;
 }
 
 /**
@@ -151,7 +154,7 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
 
 /** @param before how many characters came before these */
 function strange(letters: string, before: number): KmsPocError {
-  const position = letters.search(/[^A-Za-z0-9+/]/);
+  const position = letters.search(/[^A-Za-z0-9+/_-]/);
   const sign = letters.charAt(position);
   const isPrintable = sign > ' ' && sign < '\x7f';
   const name = isPrintable ? sign : `byte 0x${Buffer.from(sign, 'latin1').toString('hex')}`;

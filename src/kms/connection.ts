@@ -80,10 +80,23 @@ export async function prepareClient(
   return found;
 }
 
-/** For each call, including all its attempts. */
-export const callOptions = (): { abortSignal: AbortSignal } => ({
-  abortSignal: AbortSignal.timeout(deadlineMs),
-});
+/**
+ * Makes a call that is given up on at the deadline, including all its attempts. `AbortSignal.timeout`
+ * would hold everything about a call in memory until then, long after it has ended.
+ */
+export async function withDeadline<Answer>(
+  call: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
+): Promise<Answer> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(new DOMException('The deadline has passed.', 'TimeoutError'));
+  }, deadlineMs).unref();
+  try {
+    return await call({ abortSignal: controller.signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /**
  * A client of KMS, and a way to call it that turns every error into ours and checks that every
@@ -119,7 +132,7 @@ export async function openConnection(options: KmsOptions): Promise<KmsConnection
       await findCredentials(client, options, operation);
       return options.patience.ask(`AWS KMS in ${region}`, async () => {
         try {
-          const answer = await request(callOptions());
+          const answer = await withDeadline(request);
           return { ...answer, KeyId: checkKey(keyId, answer.KeyId) };
         } catch (error) {
           throw mapKmsError(error, call);

@@ -2,7 +2,7 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
 import { KmsPocError } from '../errors.ts';
-import { callOptions, clientConfig, prepareClient } from './connection.ts';
+import { clientConfig, prepareClient, withDeadline } from './connection.ts';
 import type { KmsOptions } from './options.ts';
 import { findCredentials } from './credentials.ts';
 import { mapIdentityError } from './errors.ts';
@@ -17,7 +17,9 @@ export async function askIdentity(options: KmsOptions): Promise<string> {
   const region = await prepareClient('sts', client, options);
   await findCredentials(client, options, 'look up');
   try {
-    const { Arn: arn } = await client.send(new GetCallerIdentityCommand({}), callOptions());
+    const { Arn: arn } = await withDeadline((options) =>
+      client.send(new GetCallerIdentityCommand({}), options),
+    );
     if (arn !== undefined) return arn;
   } catch (error) {
     throw mapIdentityError(error, region);

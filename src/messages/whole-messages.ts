@@ -36,7 +36,8 @@ export function wholeEncrypter(
   );
   return async (user, plaintext) => {
     const dataKeyFor = await dataKeys();
-    return encryptWhole(await dataKeyFor(user, plaintext.length), plaintext);
+    const { materials, header } = await dataKeyFor(user, plaintext.length);
+    return encryptWhole(materials, plaintext, header);
   };
 }
 

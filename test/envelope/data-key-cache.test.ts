@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NodeEncryptionMaterial } from '@aws-crypto/material-management-node';
 import {
   cachedDataKeys,
   cachedUnwrapping,
   type DataKeyLimits,
   dataKeyLimits,
+  entryBytes,
+  type MessageKey,
 } from '../../src/envelope/data-key-cache.ts';
 import { encryptionMaterials } from '../../src/envelope/encrypt.ts';
 import { type EnvelopeHeader, parseHeader } from '../../src/envelope/header.ts';
@@ -34,18 +35,31 @@ const countedDataKeys = (limits: Partial<DataKeyLimits> = {}) => {
   return { asked, dataKeyFor };
 };
 
-const wrapped = ({ encryptedDataKeys }: NodeEncryptionMaterial): string =>
-  encryptedDataKeys.map((each) => Buffer.from(each.encryptedDataKey).toString('hex')).join();
+const headerOf = (message: Uint8Array): EnvelopeHeader => {
+  const header = parseHeader(message);
+  assert.ok(header);
+  return header;
+};
+
+/** Different for each data key. */
+const wrapped = ({ header }: MessageKey): string => header.toString('hex');
+
+/** A message under a data key of the cache. */
+const encryptWith = ({ materials, header }: MessageKey, plaintext: Buffer): Buffer =>
+  encryptWhole(materials, plaintext, header);
 
 describe('data keys to encrypt with', () => {
   test('are asked for once per user, even by many messages at once', async () => {
     const { asked, dataKeyFor } = countedDataKeys();
     const users = Array.from({ length: 100 }, (_, index) => `user${index % 5}`);
-    const materials = await Promise.all(users.map((user) => dataKeyFor(user, 10)));
+    const keys = await Promise.all(users.map((user) => dataKeyFor(user, 10)));
     assert.deepEqual(asked.sort(), ['user0', 'user1', 'user2', 'user3', 'user4']);
-    assert.equal(new Set(materials.map(wrapped)).size, 5);
-    for (const [index, { encryptionContext }] of materials.entries()) {
-      assert.deepEqual(encryptionContext, { user: users[index] });
+    assert.equal(new Set(keys.map(wrapped)).size, 5);
+    for (const [index, key] of keys.entries()) {
+      const user = users[index];
+      assert.deepEqual(key.materials.encryptionContext, { user });
+      const { encryptionContext } = headerOf(encryptWith(key, Buffer.from('x')));
+      assert.deepEqual({ ...encryptionContext }, { user });
     }
   });
 
@@ -53,8 +67,8 @@ describe('data keys to encrypt with', () => {
     const { asked, dataKeyFor } = countedDataKeys();
     const plaintext = Buffer.alloc(64);
     const [first, second] = [
-      encryptWhole(await dataKeyFor('alice', 64), plaintext),
-      encryptWhole(await dataKeyFor('alice', 64), plaintext),
+      encryptWith(await dataKeyFor('alice', 64), plaintext),
+      encryptWith(await dataKeyFor('alice', 64), plaintext),
     ].map((message) => ({ message, header: parseHeader(message) }));
     assert.equal(asked.length, 1);
     assert.ok(first?.header && second?.header);
@@ -91,10 +105,32 @@ describe('data keys to encrypt with', () => {
     assert.equal(asked.length, 2);
   });
 
-  test('are no more than so many at once', async () => {
-    const { asked, dataKeyFor } = countedDataKeys({ maxDataKeys: 2 });
-    for (const user of ['a', 'b', 'c', 'b', 'a']) await dataKeyFor(user, 1);
-    assert.deepEqual(asked, ['a', 'b', 'c', 'a']);
+  test('take no more memory than they may: the least recently used one is dropped', async () => {
+    const { header } = await countedDataKeys().dataKeyFor('a', 1);
+    // With room for two, but not for three.
+    const { asked, dataKeyFor } = countedDataKeys({
+      maxMemory: 2.5 * (entryBytes + header.length),
+    });
+    for (const user of ['a', 'b', 'a', 'c', 'a', 'b']) await dataKeyFor(user, 1);
+    assert.deepEqual(asked, ['a', 'b', 'c', 'b']);
+  });
+
+  test('come to as many as memory allows, each still its own', async () => {
+    const { asked, dataKeyFor } = countedDataKeys();
+    const users = Array.from({ length: 300 }, (_, index) => `user${index}`);
+    const keys = await Promise.all(users.map((user) => dataKeyFor(user, 1)));
+    const again = await Promise.all(users.map((user) => dataKeyFor(user, 1)));
+    assert.equal(asked.length, 300);
+    assert.deepEqual(again.map(wrapped), keys.map(wrapped));
+    const materialsFor = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
+    for (const [index, key] of again.entries()) {
+      const message = encryptWith(key, Buffer.from(users[index] ?? ''));
+      const header = headerOf(message);
+      assert.equal(
+        decryptWhole(header, await materialsFor(header), message)?.toString(),
+        users[index],
+      );
+    }
   });
 
   test('a failure goes to those who asked, and is not kept', async () => {
@@ -114,12 +150,6 @@ describe('data keys to encrypt with', () => {
     assert.ok(await dataKeyFor('alice', 1));
   });
 });
-
-const headerOf = (message: Uint8Array): EnvelopeHeader => {
-  const header = parseHeader(message);
-  assert.ok(header);
-  return header;
-};
 
 describe('data keys to decrypt with', () => {
   const countedKey = (): { key: UnwrappingKey; count: () => number } => {
@@ -145,7 +175,7 @@ describe('data keys to decrypt with', () => {
     const users = Array.from({ length: 40 }, (_, index) => `user${index % 4}`);
     await Promise.all(
       users.map(async (user) => {
-        const message = encryptWhole(await dataKeyFor(user, 4), Buffer.from(user));
+        const message = encryptWith(await dataKeyFor(user, 4), Buffer.from(user));
         const header = headerOf(message);
         const opened = decryptWhole(header, await materialsFor(header), message);
         assert.equal(opened?.toString(), user);

@@ -125,9 +125,10 @@ test('messages written and opened whole, both ways', async () => {
   const plaintexts = [0, 1, 4096, mebibyte, 2 * mebibyte + 1].map((length) => randomBytes(length));
   const dataKeyFor = cachedDataKeys(encryptionMaterials([key]), false);
   const ours = await Promise.all(
-    plaintexts.map(async (plaintext) =>
-      encryptWhole(await dataKeyFor('alice', plaintext.length), plaintext),
-    ),
+    plaintexts.map(async (plaintext) => {
+      const { materials, header } = await dataKeyFor('alice', plaintext.length);
+      return encryptWhole(materials, plaintext, header);
+    }),
   );
   const read = await askPython<{ plaintext: string; context: object }>(
     ours.map((ciphertext) => ({ ciphertext: ciphertext.toString('base64') })),

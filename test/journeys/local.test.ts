@@ -1,7 +1,7 @@
 /** Messages under a local key: what this program writes, what it reads, and what it refuses. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { cpSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -311,10 +311,9 @@ describe('without AWS', () => {
     // A copy of the built commands without the files that contain any part of the client.
     const folder = temporaryFolder();
     cpSync(join(import.meta.dirname, '..', '..', 'dist'), folder, { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const chunks = join(folder, 'chunks');
-    const parts = readdirSync(chunks)
-      .map((name) => join(chunks, name))
+    const bundle = join(folder, 'parts');
+    const parts = readdirSync(bundle)
+      .map((name) => join(bundle, name))
       .filter((file) => /TrentService|CredentialsProviderError/.test(readFileSync(file, 'utf8')));
     assert.ok(parts.length > 0);
     for (const file of parts) unlinkSync(file);

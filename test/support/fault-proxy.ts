@@ -290,7 +290,7 @@ function sendHalf(
 }
 
 /** @returns a new key and certificate, as PEM in one text; it takes some 0.3 s */
-function selfSigned(): { key: string; cert: string } {
+export function selfSigned(): { key: string; cert: string } {
   const script = join(import.meta.dirname, 'self_signed.py');
   const pem = execFileSync(pythonProgram('python'), [script], { encoding: 'utf8' });
   return { key: pem, cert: pem };

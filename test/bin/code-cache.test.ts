@@ -1,0 +1,247 @@
+/**
+ * The code cache changes how long a start takes, and nothing else. Where a run leaves a cache shows
+ * which one it had: it makes those that it missed, in the user's cache folder.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { platform } from 'node:process';
+import { describe, test } from 'node:test';
+import { Script } from 'node:vm';
+
+import { type Finished, run, temporaryFolder } from '../support/command.ts';
+
+const builtFolder = join(import.meta.dirname, '..', '..', 'dist');
+
+interface Installed {
+  readonly home: string;
+  /** Where the build makes its cache. */
+  readonly builtCache: string;
+  /** Where the commands make theirs. */
+  readonly usersCache: string;
+  readonly encrypt: () => Promise<Finished>;
+  readonly decrypt: (ciphertext: Buffer) => Promise<Finished>;
+}
+
+/** A copy of dist/ for one user. */
+function install(): Installed {
+  const home = temporaryFolder();
+  const dist = join(home, 'dist');
+  cpSync(builtFolder, dist, { recursive: true });
+  const command = (name: string, stdin: Uint8Array | string): Promise<Finished> =>
+    run(join(dist, `${name}.js`), ['-u', 'alice', '-k', 'local', '-q'], { home, stdin });
+  return {
+    home,
+    builtCache: join(dist, 'code-cache'),
+    usersCache: join(
+      home,
+      ...(platform === 'darwin' ? ['Library', 'Caches'] : ['cache']),
+      'kms-poc',
+    ),
+    encrypt: () => command('kms-encrypt', 'this is a secret'),
+    decrypt: (ciphertext) => command('kms-decrypt', ciphertext),
+  };
+}
+
+/** An install whose build left no cache, so that runs make one in the user's folder. */
+function installWithoutCache(): Installed {
+  const installed = install();
+  rmSync(installed.builtCache, { recursive: true });
+  return installed;
+}
+
+const filesIn = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder).sort() : [];
+
+/** Replaces each file of a cache by what `change` makes of it. */
+function changeAll(folder: string, change: (bytes: Buffer) => Uint8Array): void {
+  for (const name of filesIn(folder)) {
+    writeFileSync(join(folder, name), change(readFileSync(join(folder, name))));
+  }
+}
+
+async function assertWorks(installed: Installed): Promise<void> {
+  const encrypted = await installed.encrypt();
+  assert.deepEqual([encrypted.status, encrypted.stderr.replace(/^.*local key.*\n/gm, '')], [0, '']);
+  const { status, stdout, stderr } = await installed.decrypt(encrypted.stdout);
+  assert.deepEqual([status, stdout.toString(), stderr], [0, 'this is a secret', '']);
+}
+
+const digestBytes = 32;
+/** A file of the cache that holds this. */
+const sealed = (data: Buffer): Buffer => Buffer.concat([hash('sha256', data, 'buffer'), data]);
+
+describe('the cache of the build', () => {
+  test('has all that a message, a batch and a check of the setup load', async () => {
+    const { home, usersCache } = install();
+    const options = { home, env: { KEY_ID: 'local' } };
+    const line = '{"user":"alice","message":"this is a secret"}\n';
+    const encrypted = await run('kms-encrypt', ['-u', 'alice'], { ...options, stdin: 'hi' });
+    const batch = await run('kms-encrypt', ['--batch'], { ...options, stdin: line });
+    for (const [program, args, stdin] of [
+      ['kms-decrypt', ['-u', 'alice'], encrypted.stdout],
+      ['kms-decrypt', ['--batch'], batch.stdout],
+      ['kms-reencrypt', ['-u', 'alice', '--to-key', 'local:other.key'], encrypted.stdout],
+      ['kms-doctor', [], ''],
+    ] as const) {
+      const { status, stderr } = await run(program, [...args], { ...options, stdin });
+      assert.equal(status, 0, stderr);
+    }
+    assert.deepEqual(filesIn(usersCache), []);
+  });
+
+  const flipped = (at: number) => (bytes: Buffer) => {
+    bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+    return bytes;
+  };
+  const damages: Record<string, (bytes: Buffer) => Uint8Array> = {
+    'is empty': () => Buffer.alloc(0),
+    'is truncated': (bytes) => bytes.subarray(0, bytes.length / 2),
+    'has a changed byte in its digest': flipped(3),
+    // V8 doesn't notice: without the digest, these runs crash or do anything.
+    'has a changed byte in its code': (bytes) => flipped(bytes.length >> 1)(bytes),
+    'is something else': () => Buffer.from('#!/bin/sh\necho planted\n'.repeat(1000)),
+    'was made by another version of V8': (bytes) => sealed(flipped(5)(bytes.subarray(digestBytes))),
+    'was made from another source': () =>
+      sealed(new Script('(function () { process.exit(9) })').createCachedData()),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    test(`that ${what} changes nothing but time`, async () => {
+      const installed = install();
+      changeAll(installed.builtCache, damage);
+      await assertWorks(installed);
+      assert.notDeepEqual(filesIn(installed.usersCache), [], 'the damaged cache was not used');
+    });
+  }
+
+  test('is not missed', async () => {
+    await assertWorks(installWithoutCache());
+  });
+});
+
+describe("the cache in the user's folder", () => {
+  test('is made by the first run, for the user alone, and used by the next', async () => {
+    const { usersCache, encrypt } = installWithoutCache();
+    await encrypt();
+    const files = filesIn(usersCache);
+    assert.notDeepEqual(files, []);
+    assert.equal(statSync(usersCache).mode & 0o777, 0o700);
+    const longAgo = new Date('2026-11-01');
+    for (const name of files) {
+      assert.equal(statSync(join(usersCache, name)).mode & 0o777, 0o600);
+      utimesSync(join(usersCache, name), longAgo, longAgo);
+    }
+    assert.equal((await encrypt()).status, 0);
+    assert.deepEqual(filesIn(usersCache), files);
+    for (const name of files) {
+      assert.deepEqual(
+        statSync(join(usersCache, name)).mtime,
+        longAgo,
+        `${name} was not made again`,
+      );
+    }
+  });
+
+  test('is made again if it is damaged', async () => {
+    const installed = installWithoutCache();
+    await assertWorks(installed);
+    changeAll(installed.usersCache, (bytes) => bytes.subarray(0, 100));
+    await assertWorks(installed);
+    for (const name of filesIn(installed.usersCache)) {
+      assert.ok(statSync(join(installed.usersCache, name)).size > 100, name);
+    }
+  });
+
+  test('loses what was not made again for a month, when something is added', async () => {
+    const { usersCache, encrypt } = installWithoutCache();
+    mkdirSync(join(usersCache, 'of-an-old-version'), { recursive: true, mode: 0o700 });
+    chmodSync(usersCache, 0o700);
+    const old = new Date(Date.now() - 31 * 24 * 60 * 60_000);
+    utimesSync(join(usersCache, 'of-an-old-version'), old, old);
+    await encrypt();
+    assert.ok(filesIn(usersCache).length > 1);
+    assert.ok(!filesIn(usersCache).includes('of-an-old-version'));
+  });
+
+  /** Puts code into the cache that V8 accepts in place of what the bundle's main part is. */
+  function plant({ home, usersCache }: Installed): void {
+    const [main = ''] = filesIn(usersCache).filter((name) => /encrypt-.*-main-/.test(name));
+    const { length } = readFileSync(join(home, 'dist', 'parts', 'main.js'));
+    const source = `(function () { process.stderr.write('planted'); process.exit(7) })`;
+    // The only thing that V8 knows of the source is its length.
+    const program = `const { Script } = process.getBuiltinModule('node:vm');
+      const script = new Script(${JSON.stringify(source.padEnd(length))});
+      script.runInThisContext();
+      process.stdout.write(script.createCachedData());`;
+    writeFileSync(join(home, 'program.js'), program);
+    const { stdout } = spawnSync(process.execPath, ['--expose-gc', join(home, 'program.js')]);
+    writeFileSync(join(usersCache, main), sealed(stdout));
+  }
+
+  test('would run code that somebody put there', async () => {
+    const installed = installWithoutCache();
+    await installed.encrypt();
+    plant(installed);
+    const { status, stderr } = await installed.encrypt();
+    assert.deepEqual([status, stderr], [7, 'planted'], 'this shows that the next tests can fail');
+  });
+
+  const others: Record<string, (installed: Installed) => void> = {
+    'others can write to it': ({ usersCache }) => {
+      chmodSync(usersCache, 0o777);
+    },
+    'others can read it': ({ usersCache }) => {
+      chmodSync(usersCache, 0o750);
+    },
+    'it is a link': ({ home, usersCache }) => {
+      renameSync(usersCache, join(home, 'elsewhere'));
+      symlinkSync(join(home, 'elsewhere'), usersCache);
+    },
+    ...(process.getuid?.() === 0 && {
+      'it belongs to somebody else': ({ usersCache }) => {
+        chownSync(usersCache, 65534, 65534);
+      },
+    }),
+  };
+  for (const [what, change] of Object.entries(others)) {
+    test(`is not used, and nothing is put there, if ${what}`, async () => {
+      const installed = installWithoutCache();
+      await installed.encrypt();
+      plant(installed);
+      change(installed);
+      const files = filesIn(installed.usersCache);
+      await assertWorks(installed);
+      assert.deepEqual(filesIn(installed.usersCache), files);
+    });
+  }
+
+  test('is not made by a run that fails', async () => {
+    const { usersCache, decrypt } = installWithoutCache();
+    assert.equal((await decrypt(Buffer.from('not a message'))).status, 3);
+    assert.deepEqual(filesIn(usersCache), []);
+  });
+});
+
+test('a stack names functions and parts, from the cache too', async () => {
+  const { stderr } = await run('kms-decrypt', ['-u', 'alice', '-k', 'local'], {
+    stdin: 'no base64!',
+    env: { DEBUG: 'kms-poc' },
+  });
+  assert.match(stderr, /^ {4}at (async )?decodeBase64 \(.*\/dist\/parts\/.*\.js:\d+:\d+\)$/m);
+});
