@@ -23,6 +23,20 @@ export interface Arguments {
   readonly profile: string | undefined;
   readonly envFile: string | undefined;
   readonly quiet: boolean;
+  /** Of `kms-deploy` alone. */
+  readonly deploy?: DeployArguments;
+}
+
+export interface DeployArguments {
+  readonly stackName: string | undefined;
+  readonly users: string | undefined;
+  readonly replicaRegions: readonly string[];
+  readonly parameters: readonly string[];
+  readonly newCredentials: boolean;
+  readonly adopt: boolean;
+  readonly teardown: boolean;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
 }
 
 /** `--help` or `--version`: a text for standard output, and nothing else to do. */
@@ -141,7 +155,9 @@ export async function parseArguments(
   }
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     throw usageError(
-      'Unexpected argument. Messages are never passed on the command line, where other users could see them.',
+      'user' in options
+        ? 'Unexpected argument. Messages are never passed on the command line, where other users could see them.'
+        : 'Unexpected argument.',
       'in' in options
         ? `Type the message at the prompt, pipe it in, or use --in FILE. ${seeHelp}`
         : seeHelp,
@@ -152,6 +168,12 @@ export async function parseArguments(
     if (Array.isArray(value)) refuse(`--${name} was given more than once.`);
     if (value === '') refuse(`--${name} needs a value.`);
     return value as string | undefined;
+  };
+  /** For an option that may be given again. */
+  const all = (name: string): string[] => {
+    const values = [parsed[name] ?? []].flat() as string[];
+    if (values.includes('')) refuse(`--${name} needs a value.`);
+    return values;
   };
   const isSet = (name: string): boolean => {
     const value = parsed[name];
@@ -174,5 +196,18 @@ export async function parseArguments(
     profile: given('profile'),
     envFile: given('env-file'),
     quiet: isSet('quiet'),
+    ...(command === 'kms-deploy' && {
+      deploy: {
+        stackName: given('stack-name'),
+        users: given('users'),
+        replicaRegions: all('replica-region'),
+        parameters: all('parameter'),
+        newCredentials: isSet('new-credentials'),
+        adopt: isSet('adopt'),
+        teardown: isSet('teardown'),
+        dryRun: isSet('dry-run'),
+        yes: isSet('yes'),
+      },
+    }),
   };
 }

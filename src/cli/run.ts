@@ -8,6 +8,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../streams/byte-stream.ts';
 import type { CommandName } from './arguments.ts';
+import { deferredSignal, interrupt } from './interruption.ts';
 import { standardOutput } from './payload/output.ts';
 import {
   createNotices,
@@ -20,7 +21,10 @@ export async function run(name: CommandName): Promise<void> {
   silenceLibraries();
   ignoreClosedStandardError();
   const fail = (error: unknown): void => {
-    process.exit(explain(name, error));
+    const status = explain(name, error);
+    const signal = deferredSignal();
+    if (signal !== undefined) endBy(signal);
+    process.exit(status);
   };
   // A promise that nobody awaits must not end as a success, or as a page of source code.
   process.on('uncaughtException', fail);
@@ -109,9 +113,13 @@ function explain(name: CommandName, error: unknown): ExitStatus {
 function endOnSignals(): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
-      process.removeAllListeners(signal);
-      process.kill(process.pid, signal);
+      if (!interrupt(signal)) endBy(signal);
     });
   }
+}
+
+function endBy(signal: NodeJS.Signals): void {
+  process.emit('exit', exitStatus.interrupted); // removes temporary files, resets the terminal
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }

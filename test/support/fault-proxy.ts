@@ -86,9 +86,10 @@ export interface FaultProxy {
   /** All requests in the order they came, with or without a fault. */
   requests: SeenRequest[];
   /**
-   * Resolves once a request has come, for one operation or any; at once if there already was one.
+   * Resolves once a request has come, or so many, for one operation or any; at once if they already
+   * came.
    */
-  arrival: (operation?: string) => Promise<void>;
+  arrival: (operation?: string, times?: number) => Promise<void>;
   /** How many requests there were, for one operation and Region or in all. */
   count: (operation?: string, region?: string) => number;
   /**
@@ -200,8 +201,8 @@ export async function startFaultProxy({
     endpoint: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     count,
-    arrival: async (operation) => {
-      while (count(operation) === 0) await once(arrivals, 'request');
+    arrival: async (operation, times = 1) => {
+      while (count(operation) < times) await once(arrivals, 'request');
     },
     fault: (fault, { operation, region, times = Infinity, after = 0 } = {}) => {
       faults.push({ fault, operation, region, left: times, spared: after });
