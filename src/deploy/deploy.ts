@@ -90,10 +90,10 @@ export async function deploy(
       : `Change the stack ${stackName}?`;
   const target = { name: stackName, stack: before, template: templates.main, plan, question };
   let isChanged = await apply(aws, target, dialogue, dryRun);
-  const stack =
-    dryRun && existing === undefined
-      ? undefined
-      : checkOutputs(await readStack(aws, stackName), templates.main, aws.region);
+  const known = existing?.outputs.theKeyArn === undefined ? undefined : existing;
+  const stack = dryRun
+    ? known
+    : checkOutputs(await readStack(aws, stackName), templates.main, aws.region);
   for (const region of [...replicas].sort()) {
     if (stack === undefined) dialogue.say(`Then a replica of the key would be made in ${region}.`);
     else if (await deployReplica(access, region, stack, plan, wishes, dialogue)) isChanged = true;

@@ -43,6 +43,8 @@ export type Fault =
   | { kind: 'stall' }
   /** AWS's response, with changed JSON. */
   | { kind: 'rewrite'; rewrite: (answer: Record<string, unknown>) => Record<string, unknown> }
+  /** AWS's response, with changed text, such as XML. */
+  | { kind: 'text'; change: (text: string) => string }
   /** AWS's response, with different headers. */
   | { kind: 'headers'; headers: OutgoingHttpHeaders };
 
@@ -165,6 +167,8 @@ export async function startFaultProxy({
     if (fault?.kind === 'rewrite') {
       const answered = JSON.parse(answer.body.toString()) as Record<string, unknown>;
       send(response, { ...answer, body: Buffer.from(JSON.stringify(fault.rewrite(answered))) });
+    } else if (fault?.kind === 'text') {
+      send(response, { ...answer, body: Buffer.from(fault.change(answer.body.toString())) });
     } else if (fault?.kind === 'headers') {
       send(response, { ...answer, headers: { ...answer.headers, ...fault.headers } });
     } else if (fault !== undefined) {
