@@ -124,7 +124,7 @@ async function createChangeSet(
     },
     ids,
   ).catch(() => undefined);
-  // The first page has more changes than the templates have resources.
+  // One page has room for 100 changes, far more than the templates have resources.
   const {
     Changes: changes = [],
     Status,

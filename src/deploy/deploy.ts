@@ -69,18 +69,25 @@ export async function deploy(
     existing === undefined ? forNewStack(wishes) : forExistingStack(wishes, existing),
     existing?.parameters,
   );
+  const { AllowedUsers: users = '' } = plan.values;
+  templates.main.checkParameter('AllowedUsers', users); // they may be what AWS returned
   requireShortPolicies(plan.values);
   const replicas = new Set(wishes.replicaRegions);
+  if (replicas.has(aws.region)) {
+    throw usageError(
+      `The key itself is in ${aws.region}, so a replica can't be.`,
+      'Choose another Region for --replica-region.',
+    );
+  }
   if (existing !== undefined) {
     for (const region of await existingReplicas(aws, existing)) replicas.add(region);
   }
-  const users = plan.values.AllowedUsers ?? '';
   dialogue.say(`Stack    ${stackName} (${before?.status ?? 'new'})`);
   dialogue.say(`Users    ${users.replaceAll(',', ', ')}`);
   for (const region of replicas) dialogue.say(`Replica  ${region}, stack ${stackName}-replica`);
   dialogue.say(costLine(templates.main, plan.values, replicas.size));
   sayParameters(templates.main, plan, dialogue);
-  if (wishes.newCredentials) {
+  if (wishes.newCredentials && existing !== undefined) {
     dialogue.say('Both access keys will be replaced. The old ones stop working.');
   }
 

@@ -7,7 +7,7 @@ import { KmsPocError, usageError } from '../errors.ts';
 import { type Aws, ask, throwIfInterrupted } from './aws.ts';
 import type { Template, Values } from './template.ts';
 
-export const pollMs = 2000;
+const pollMs = 2000;
 
 export interface Stack {
   readonly name: string;

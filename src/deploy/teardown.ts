@@ -3,6 +3,7 @@ import { remove } from './apply.ts';
 import { type Access, connect, enter } from './aws.ts';
 import type { Wishes } from './deploy.ts';
 import type { Dialogue } from './dialogue.ts';
+import { columns } from './plan.ts';
 import { existingReplicas } from './replicas.ts';
 import { readIdleStack, readStack, requireOurs } from './stack.ts';
 
@@ -40,6 +41,7 @@ export async function teardown(
     if (hasUsers) say(`  The credentials in ${envFile} stop working; the file is left as it is.`);
     say('  A new stack gets a new key: note the ARN above for the messages there are.');
   }
+  if (adopt) for (const line of columns(Object.entries(stack.parameters))) say(line);
   if (dryRun) return undefined;
   await dialogue.confirm(`Delete the stack ${stackName}?`);
   for (const each of replicas) {

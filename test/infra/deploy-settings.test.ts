@@ -318,6 +318,11 @@ describe('arguments', () => {
     [['--yes', '--users', 'älice'], /--users is not a comma-separated list of names/],
     [['--yes', '--users', 'x'.repeat(65)], /--users is not a comma-separated list of names/],
     [['--yes', '--replica-region', 'eu-west-1'], /not a multi-Region key and can't become one/],
+    [['--yes', '--replica-region', 'eu-central-1'], /not a multi-Region key and can't become one/],
+    [
+      ['--yes', '--stack-name', 'new', '--replica-region', 'eu-central-1'],
+      /The key itself is in eu-central-1/,
+    ],
     [['--yes', '--parameter', 'MultiRegion=true'], /can't be changed once the key is there/],
     [
       ['--yes', '--users', Array.from({ length: 300 }, (_, index) => `user${index}`).join()],

@@ -93,6 +93,11 @@ describe("a stranger's stack", { concurrency: false }, () => {
     assert.match(finished.stderr, /^ {2}TheirOwn {13}precious -> \(no longer a parameter\)$/m);
     assert.match(finished.stderr, /^ {2}delete {3}TheirGroup$/m);
     assert.match(finished.stderr, /^ {2}create {3}theKey$/m);
+    const teardown = await deploy(
+      ['--dry-run', '--adopt', '--stack-name', 'theirs', '--teardown'],
+      { cwd: temporaryFolder(), env: aws.env },
+    );
+    assert.match(teardown.stderr, /^ {2}TheirOwn {13}precious$/m);
   });
 
   test('that has our mark, but an output that is not ours, is one all the same', async () => {
@@ -152,6 +157,18 @@ test('a parameter of a stack is never evaluated', async () => {
   assert.equal(finished.status, 2, finished.stderr);
   assert.ok(finished.stderr.includes(`is not a number: ${evil}`), finished.stderr);
   assert.ok(!existsSync(join(cwd, 'evil')));
+});
+
+test('the users of a stack are checked before they are written anywhere', async () => {
+  const folder = temporaryFolder();
+  const parameters = { Alias: 'users', ExportPrefix: 'users-', AllowedUsers: 'x\nKEY_ID=local' };
+  await createStack('users', kmsTemplate, parameters);
+  const finished = await deploy(['--yes', '--stack-name', 'users'], {
+    ...{ cwd: folder, env: aws.env },
+  });
+  assert.equal(finished.status, 2, finished.stderr);
+  assert.match(finished.stderr, /Not a value of AllowedUsers: x\\nKEY_ID=local\./);
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test('every call goes to the endpoint that is set, and it is named before', async () => {
