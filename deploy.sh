@@ -13,12 +13,13 @@ fail() {
   exit 2
 }
 
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
-command=$here/dist/kms-deploy.js
-
 node -e 'const [major, minor] = process.versions.node.split(".");
   process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' 2>/dev/null ||
   fail 'Node 20.19 or newer is not installed.' 'Install it: https://nodejs.org/'
+
+# Where this file is, also if it was called by a symlink.
+here=$(node -p 'path.dirname(fs.realpathSync(process.argv[1]))' "$0")
+command=$here/dist/kms-deploy.js
 
 if ! [ -x "$command" ]; then
   printf 'deploy.sh: building the commands, once ...\n' >&2

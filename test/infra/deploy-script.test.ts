@@ -1,6 +1,6 @@
 /** What is left to the shell: deploy.sh finds Node, builds the commands once, and hands over. */
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { run, temporaryFolder } from '../support/command.ts';
@@ -33,6 +33,11 @@ test('it builds what is not built yet, then hands over arguments and status', as
 
   const second = await run('sh', [script, 'x']);
   assert.deepEqual([second.stdout.toString(), second.stderr], ['x\n', '']);
+
+  const folder = temporaryFolder();
+  symlinkSync(script, join(folder, 'link'));
+  const linked = await run('./link', ['x'], { cwd: folder });
+  assert.deepEqual([linked.stdout.toString(), linked.stderr], ['x\n', '']);
 });
 
 test('a build that fails is said to have failed', async () => {
