@@ -10,6 +10,7 @@ const source = join(import.meta.dirname, '..', 'src');
 export const layers = [
   'bin',
   'cli',
+  'deploy',
   'doctor',
   'messages',
   'keys',

@@ -6,9 +6,12 @@ import type { Stats } from 'node:fs';
 
 import type { KmsPocError } from './errors.ts';
 
+/** The services that are called, as AWS's host names call them. */
+export type AwsService = 'kms' | 'sts' | 'cloudformation' | 'secretsmanager';
+
 export interface Events {
   /** Requests will go to this host, which the settings name. Told before the first one goes. */
-  readonly endpoint: (service: 'kms' | 'sts', url: URL) => void;
+  readonly endpoint: (service: AwsService, url: URL) => void;
   /** A Region can't be reached or fails: the run goes on in the next one. */
   readonly fallback: (error: KmsPocError, nextRegion: string) => void;
   /** A local key was created. */

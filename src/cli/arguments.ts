@@ -22,6 +22,20 @@ export interface Arguments {
   readonly profile: string | undefined;
   readonly envFile: string | undefined;
   readonly quiet: boolean;
+  /** Of `kms-deploy` alone. */
+  readonly deploy?: DeployArguments;
+}
+
+export interface DeployArguments {
+  readonly stackName: string | undefined;
+  readonly users: string | undefined;
+  readonly replicaRegions: readonly string[];
+  readonly parameters: readonly string[];
+  readonly newCredentials: boolean;
+  readonly adopt: boolean;
+  readonly teardown: boolean;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
 }
 
 /** `--help`, `--version` or `--completion`: a text for standard output, and nothing else to do. */
@@ -99,6 +113,12 @@ export async function parseArguments(
     if (value === '') refuse(`--${name} needs a value.`);
     return value as string | undefined;
   };
+  /** For an option that may be given again. */
+  const all = (name: string): string[] => {
+    const values = [parsed[name] ?? []].flat() as string[];
+    if (values.includes('')) refuse(`--${name} needs a value.`);
+    return values;
+  };
   const isSet = (name: string): boolean => {
     const value = parsed[name];
     return Array.isArray(value) ? value.includes(true) : value === true;
@@ -119,10 +139,14 @@ export async function parseArguments(
 
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     refuse(
-      'Unexpected argument. Messages are never passed on the command line, where other users could see them.',
+      'user' in options
+        ? 'Unexpected argument. Messages are never passed on the command line, where other users could see them.'
+        : 'Unexpected argument.',
       'in' in options
         ? 'Name the user with -u NAME. Type the message at the prompt, pipe it in, or use --in FILE.'
-        : 'Name the user with -u NAME.',
+        : 'user' in options
+          ? 'Name the user with -u NAME.'
+          : undefined,
     );
   }
   return {
@@ -142,5 +166,18 @@ export async function parseArguments(
     profile: given('profile'),
     envFile: given('env-file'),
     quiet: isSet('quiet'),
+    ...(command === 'kms-deploy' && {
+      deploy: {
+        stackName: given('stack-name'),
+        users: given('users'),
+        replicaRegions: all('replica-region'),
+        parameters: all('parameter'),
+        newCredentials: isSet('new-credentials'),
+        adopt: isSet('adopt'),
+        teardown: isSet('teardown'),
+        dryRun: isSet('dry-run'),
+        yes: isSet('yes'),
+      },
+    }),
   };
 }

@@ -2,7 +2,7 @@
 import { env } from 'node:process';
 
 import { exitStatus } from '../errors.ts';
-import type { Events } from '../events.ts';
+import type { AwsService, Events } from '../events.ts';
 import { homeFolder } from '../formats/file-name.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -41,7 +41,7 @@ export function createAccess(settings: Settings, notices: Notices): Access {
  */
 export const kmsOptions = (
   { settings, events, patience }: Access,
-  service: 'kms' | 'sts',
+  service: AwsService,
   role: Role | undefined,
 ): Omit<KmsOptions, 'region'> => ({
   profile: settings.profile?.value,
@@ -87,6 +87,13 @@ export function createKeySources(
   };
 }
 
+const usesOf: Record<AwsService, string> = {
+  kms: 'messages are sent to',
+  sts: 'identities are checked with',
+  cloudformation: 'stacks are managed by',
+  secretsmanager: 'secrets are read from',
+};
+
 /** What is said of each thing that happens. */
 const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
   endpoint: (service, { protocol, hostname }) => {
@@ -95,10 +102,9 @@ const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
     if (isAws && !isInTheOpen) return;
     const endpoint = settings.endpoint(service);
     const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
-    const what = service === 'kms' ? 'messages are sent to' : 'identities are checked with';
     const which = isAws ? '' : `, which is not AWS ${service.toUpperCase()}`;
     const how = isInTheOpen ? ', without encryption' : '';
-    warn(`${what} ${hostname}${which}${how} (set by ${source}).`);
+    warn(`${usesOf[service]} ${hostname}${which}${how} (set by ${source}).`);
   },
   fallback: (error, nextRegion) => {
     warn(`${error.message} Continuing in ${nextRegion}.`);

@@ -133,6 +133,40 @@ export const commands = {
       ],
     ],
   },
+  'kms-deploy': {
+    description:
+      'Creates the AWS resources of kms-poc in a CloudFormation stack, or brings them up to date, and writes KEY_ID, AWS_REGION and the credentials of kms-encrypt and kms-decrypt to .env. Shows what it is going to do, and asks.',
+    options: {
+      'stack-name': option(
+        'NAME',
+        'name of the stack (default: kms-poc); with another one, the alias is alias/NAME, and the names of exports begin with NAME-',
+      ),
+      users: option(
+        'NAMES',
+        "names allowed as the user, as alice,bob, or '*' for any (default: USERS, the stack's, alice,bob)",
+      ),
+      'replica-region': option(
+        'REGION',
+        'with a new stack: make the key multi-Region, with a replica there; can be repeated',
+      ),
+      parameter: option('NAME=VALUE', 'a parameter of infra/kms.yml; can be repeated'),
+      'new-credentials': flag('replace both access keys'),
+      adopt: flag('change a stack that was not made from infra/kms.yml; shows its parameters'),
+      teardown: flag('delete the stack; the key itself is kept'),
+      'dry-run': flag('show what would change, and change nothing'),
+      yes: flag("don't ask; needed when there is no terminal"),
+      json: flag("print the stack's outputs as one JSON object on standard output"),
+      region: commonOptions.region,
+      profile: commonOptions.profile,
+      'env-file': option('FILE', 'settings file to write (default: .env in the current folder)'),
+    },
+    examples: [
+      ['kms-deploy', 'create the stack, or bring it up to date'],
+      ['kms-deploy --stack-name other --env-file other.env', 'a second stack'],
+      ['kms-deploy --parameter ContextKeys=user,aws-crypto-public-key', 'allow signed messages'],
+      ['kms-deploy --parameter Credentials=None', 'no IAM users: roles or SSO use the key'],
+    ],
+  },
 } satisfies Record<string, { description: string; options: Options; examples: [string, string][] }>;
 
 export type CommandName = keyof typeof commands;

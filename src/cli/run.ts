@@ -7,6 +7,7 @@ import { isatty } from 'node:tty';
 
 import { type ExitStatus, exitStatus, KmsPocError, usageError } from '../errors.ts';
 import { streamOf } from '../streams/byte-stream.ts';
+import { deferredSignal, interrupt } from './interruption.ts';
 import type { CommandName } from './options.ts';
 import { standardOutput } from './payload/output.ts';
 import {
@@ -26,7 +27,10 @@ export async function run(name: CommandName): Promise<void> {
   silenceLibraries();
   ignoreClosedStandardError();
   const fail = (error: unknown): void => {
-    exit(explain(name, error));
+    const status = explain(name, error);
+    const signal = deferredSignal();
+    if (signal !== undefined) endBy(signal);
+    exit(status);
   };
   // A promise that nobody awaits must not end as a success, or as a page of source code.
   process.on('uncaughtException', fail);
@@ -116,7 +120,9 @@ function exit(status: ExitStatus): void {
 
 function endOnSignals(): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
-    process.on(signal, endBy);
+    process.on(signal, () => {
+      if (!interrupt(signal)) endBy(signal);
+    });
   }
 }
 

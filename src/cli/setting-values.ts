@@ -2,7 +2,9 @@
 import { isIPv4 } from 'node:net';
 
 import { usageError } from '../errors.ts';
+import type { AwsService } from '../events.ts';
 import { expandFileName } from '../formats/file-name.ts';
+import { isRegion } from '../formats/kms-arn.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import { isFromImplicitFile, type Setting, titleOf } from './setting.ts';
@@ -42,10 +44,7 @@ export function parseRegions(setting: Setting | undefined): readonly string[] {
   return [...new Set(regions)];
 }
 
-/** Whether a Region may have this name. Which there are, nobody keeps up with. */
-export const isRegion = (name: string): boolean => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(name);
-
-const splitList = (text: string): string[] =>
+export const splitList = (text: string): string[] =>
   text
     .split(',')
     .map((entry) => entry.trim())
@@ -72,7 +71,7 @@ export function checkUser(user: string, users: readonly string[] | '*'): string 
  */
 export function checkEndpoint(
   setting: Setting | undefined,
-  service: 'kms' | 'sts',
+  service: AwsService,
 ): Setting | undefined {
   if (setting === undefined) return undefined;
   const url = URL.canParse(setting.value) ? new URL(setting.value) : undefined;

@@ -20,6 +20,8 @@ export const settingNames = [
   'AWS_ENDPOINT_URL',
   'AWS_ENDPOINT_URL_KMS',
   'AWS_ENDPOINT_URL_STS',
+  'AWS_ENDPOINT_URL_CLOUDFORMATION',
+  'AWS_ENDPOINT_URL_SECRETS_MANAGER',
 ] as const;
 
 export type SettingName = (typeof settingNames)[number];

@@ -6,10 +6,15 @@ import { parse } from 'dotenv';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
 import { expandFileName } from '../formats/file-name.ts';
-import { toUtf8 } from '../formats/text.ts';
+import { isUtf16, toUtf8 } from '../formats/text.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 import { isOwn, riskOf } from './file-risks.ts';
 import { settingNames, type SettingsFile } from './setting.ts';
+
+export interface ReadOptions {
+  /** The file is going to be written: it need not be there yet, but if it is, it can be changed. */
+  readonly toWrite?: boolean;
+}
 
 /**
  * @param given the path after --env-file; undefined: `.env` in the current folder, if there is one
@@ -17,12 +22,17 @@ import { settingNames, type SettingsFile } from './setting.ts';
  */
 export async function readSettingsFile(
   given: string | undefined,
+  { toWrite = false }: ReadOptions = {},
 ): Promise<SettingsFile | undefined> {
   const path = given === undefined ? '.env' : expandFileName(given, '--env-file');
   const isImplicit = given === undefined;
   try {
+    if (toWrite) requireOwnLink(path, await lstat(path));
     const check = isImplicit ? requireTrusted(path, await lstat(path)) : undefined;
     const { bytes, stat } = await readSmallFile(path, check);
+    if (toWrite && isUtf16(bytes)) {
+      throw usageError(`${path} is UTF-16, and is only written as UTF-8.`, 'Save it as UTF-8.');
+    }
     const text = toUtf8(bytes);
     if (text === undefined) {
       throw usageError(
@@ -34,7 +44,7 @@ export async function readSettingsFile(
     return { path, values: parse(text), isImplicit, stat };
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
-    if (isImplicit && systemCode(cause) === 'ENOENT') return undefined;
+    if ((isImplicit || toWrite) && systemCode(cause) === 'ENOENT') return undefined;
     throw usageError(
       `Can't read the settings file ${path}: ${reasonOf(cause)}.`,
       isImplicit ? 'Make it readable, or move it elsewhere.' : 'Check the path after --env-file.',
@@ -57,6 +67,15 @@ function requireWholeValues(path: string, text: Buffer): void {
       `Put the value in quotes (${name}="…"), or a space in front of the comment.`,
     );
   }
+}
+
+/** What is written where somebody else's link points to would be theirs to read or to lose. */
+function requireOwnLink(path: string, entry: Stats): void {
+  if (!entry.isSymbolicLink() || isOwn(entry)) return;
+  throw usageError(
+    `${path} is a symbolic link of another user (uid ${entry.uid}), so it is not written.`,
+    'Remove it, or name the file that it points to: --env-file FILE',
+  );
 }
 
 /**

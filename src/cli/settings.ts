@@ -3,6 +3,7 @@
  * where it was found. Those that can be invalid are parsed when they are asked for, and throw then.
  */
 import { usageError } from '../errors.ts';
+import type { AwsService } from '../events.ts';
 import type { Arguments } from './arguments.ts';
 import type { Setting, SettingName, SettingsFile } from './setting.ts';
 import {
@@ -12,7 +13,7 @@ import {
   parseSwitch,
   parseUsers,
 } from './setting-values.ts';
-import { readSettingsFile } from './settings-file.ts';
+import { readSettingsFile, type ReadOptions } from './settings-file.ts';
 
 interface KeyPair {
   readonly accessKeyId: string;
@@ -40,7 +41,7 @@ export interface Settings {
   /** `*` for any well-formed name. */
   readonly users: () => readonly string[] | '*';
   /** An endpoint that the environment or the settings file sets. */
-  readonly endpoint: (service: 'kms' | 'sts') => Setting | undefined;
+  readonly endpoint: (service: AwsService) => Setting | undefined;
   /** Whether new messages are signed. */
   readonly sign: () => boolean;
   /** Whether unsigned Encryption SDK messages are refused. */
@@ -51,11 +52,22 @@ export interface Settings {
   readonly find: (name: SettingName) => Setting | undefined;
 }
 
+const endpointNames = {
+  kms: 'AWS_ENDPOINT_URL_KMS',
+  sts: 'AWS_ENDPOINT_URL_STS',
+  cloudformation: 'AWS_ENDPOINT_URL_CLOUDFORMATION',
+  secretsmanager: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+} as const satisfies Record<AwsService, SettingName>;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws KmsPocError Usage, for a settings file that can't be read */
-export const loadSettings = async (args: Arguments, environment: Environment): Promise<Settings> =>
-  settingsOf(args, environment, await readSettingsFile(args.envFile));
+export const loadSettings = async (
+  args: Arguments,
+  environment: Environment,
+  options?: ReadOptions,
+): Promise<Settings> =>
+  settingsOf(args, environment, await readSettingsFile(args.envFile, options));
 
 export function settingsOf(
   args: Arguments,
@@ -102,13 +114,7 @@ export function settingsOf(
     endpoint: (service) =>
       environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS === 'true'
         ? undefined
-        : checkEndpoint(
-            find(
-              service === 'kms' ? 'AWS_ENDPOINT_URL_KMS' : 'AWS_ENDPOINT_URL_STS',
-              'AWS_ENDPOINT_URL',
-            ),
-            service,
-          ),
+        : checkEndpoint(find(endpointNames[service], 'AWS_ENDPOINT_URL'), service),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     find,
   };

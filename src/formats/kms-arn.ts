@@ -1,4 +1,4 @@
-/** The names of KMS keys. */
+/** The names of KMS keys, and of the Regions in them. */
 
 /** Whether this is the ARN of a key itself, not an alias or a bare id. */
 export const isKeyArn = (keyId: string): boolean =>
@@ -19,3 +19,6 @@ export const isMultiRegionKey = (keyId: string): boolean => /(?:^|:key\/)mrk-/.t
 /** The name of a multi-Region key in another Region. A bare id is the same everywhere. */
 export const inRegion = (keyId: string, region: string): string =>
   keyId.replace(/^(arn:[^:]+:kms:)[^:]+/, `$1${region}`);
+
+/** Whether a Region may have this name. Which there are, nobody keeps up with. */
+export const isRegion = (name: string): boolean => /^[a-z]{2,}(?:-[a-z0-9]+)+$/.test(name);

@@ -3,6 +3,7 @@ import { KMSClient } from '@aws-sdk/client-kms';
 import { loadSharedConfigFiles } from '@smithy/core/config';
 
 import { KmsPocError, usageError } from '../errors.ts';
+import type { AwsService } from '../events.ts';
 import { isKeyArn } from '../formats/kms-arn.ts';
 import { findCredentials } from './credentials.ts';
 import { type KmsCall, mapKmsError, missingRegion } from './errors.ts';
@@ -51,7 +52,7 @@ async function collectAnswer(body: unknown): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** What the clients of KMS and of STS have in common. */
+/** What the clients of all services have in common. */
 interface Client {
   readonly config: {
     readonly region: () => Promise<string>;
@@ -67,7 +68,7 @@ interface Client {
  * @throws KmsPocError Usage, for a profile or Region that is not there
  */
 export async function prepareClient(
-  service: 'kms' | 'sts',
+  service: AwsService,
   client: Client,
   { region, profile, endpoint, events }: KmsOptions,
 ): Promise<string> {

@@ -6,7 +6,7 @@
  * Names: https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html#API_Encrypt_Errors,
  * API_Decrypt.html and CommonErrors.html there.
  */
-import { type ErrorCode, KmsPocError, usageError } from '../errors.ts';
+import { type ErrorCode, exitStatus, KmsPocError, usageError } from '../errors.ts';
 
 /** What was being done, for the message. */
 export interface KmsCall {
@@ -328,6 +328,30 @@ export function mapIdentityError(error: unknown, region: string): KmsPocError {
     mapped.code,
     `AWS STS in ${region} could not identify these credentials (${namesOf(error as SdkError)[0] ?? 'Error'}).`,
     'Check the network, the Region and AWS_ENDPOINT_URL.',
+    { cause: error },
+  );
+}
+
+/**
+ * For the calls of a deployment. The text of these errors is shown: it says which parameter, resource
+ * or permission is meant, and quotes no secret.
+ *
+ * @param failure what could not be done: `The stack kms-poc can't be read`
+ */
+export function mapStackError(error: unknown, failure: string, region: string): KmsPocError {
+  const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
+  const mapped = mapKmsError(error, call);
+  if (mapped === error || mapped.code === 'Credentials') return mapped;
+  const [name = 'Error'] = namesOf(error as SdkError);
+  const { message } = error as Error;
+  return new KmsPocError(
+    mapped.code === 'KeyNotFound' ? 'Unexpected' : mapped.code,
+    `${failure}: ${['', 'UnknownError'].includes(message) ? name : `${message} (${name})`}.`,
+    mapped.code === 'AccessDenied'
+      ? 'This needs someone who may manage CloudFormation, KMS, IAM and Secrets Manager.'
+      : mapped.status === exitStatus.unavailable
+        ? 'Check the network, the Region and AWS_ENDPOINT_URL, then try again.'
+        : 'docs/aws.md, "When a run goes wrong", has the usual causes.',
     { cause: error },
   );
 }

@@ -1,4 +1,5 @@
 /** Tells which hosts belong to AWS. */
+import type { AwsService } from '../events.ts';
 
 // The DNS suffixes of AWS's partitions, and those for dual-stack endpoints:
 // https://docs.aws.amazon.com/general/latest/gr/rande.html and the SDK's partitions.json.
@@ -20,7 +21,7 @@ const awsSuffixes = [
  * network (`vpce-….kms.REGION.vpce.amazonaws.com`). Other hosts under AWS's domains can be
  * anyone's, such as a load balancer or an API gateway.
  */
-export const isAwsHost = (host: string, service: 'kms' | 'sts'): boolean =>
+export const isAwsHost = (host: string, service: AwsService): boolean =>
   awsSuffixes.some((suffix) => {
     if (!host.endsWith(`.${suffix}`)) return false;
     const name = /^(?:[\w-]+\.)?([a-z]+)(?:-fips)?\.[a-z]+(?:-[a-z]+)+-\d+(?:\.vpce)?$/.exec(

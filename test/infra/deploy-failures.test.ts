@@ -1,52 +1,50 @@
-/** deploy.sh when things go wrong, and its other ways to deploy, with the real AWS CLI. */
+/** deploy.sh when things go wrong, and its other ways to deploy. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  watch,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { DeleteAliasCommand, DescribeKeyCommand, GetKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { parse } from 'dotenv';
-import { run, surroundings, temporaryFolder } from '../support/command.ts';
-import { deploy, deployScript, recordedAws } from '../support/deploy.ts';
-import { type Moto, startMoto } from '../support/moto.ts';
+import { run, temporaryFolder } from '../support/command.ts';
+import { deploy, deployScript, interruptAt, startAws, type TestAws } from '../support/deploy.ts';
+import { awsError } from '../support/fault-proxy.ts';
+import type { Moto } from '../support/moto.ts';
 import { startOnTerminal } from '../support/pseudo-terminal.ts';
-import { pythonProgram } from '../support/python.ts';
 
+let aws: TestAws;
 let moto: Moto;
+let env: Record<string, string>;
 before(async () => {
-  moto = await startMoto();
+  aws = await startAws();
+  ({ moto, env } = aws);
 });
-after(() => moto.stop());
+beforeEach(() => {
+  aws.proxy.reset();
+});
+after(() => aws.stop());
 
 async function stacks(): Promise<string[]> {
-  const listed = await run(
-    pythonProgram('aws'),
-    ['cloudformation', 'describe-stacks', '--query', 'Stacks[].StackName', '--output', 'text'],
-    { env: moto.env },
-  );
-  assert.equal(listed.status, 0, listed.stderr);
-  return listed.stdout.toString().trim().split(/\s+/);
+  const client = new CloudFormationClient({
+    endpoint: moto.endpoint,
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+  });
+  const { Stacks = [] } = await client.send(new DescribeStacksCommand({}));
+  return Stacks.map(({ StackName = '' }) => StackName);
 }
 
 test('a failed create shows what failed and why, and can be repeated', async () => {
-  const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   await moto.createKey({ alias: 'taken' });
   const args = ['--yes', '--stack-name', 'taken', '--users', '*'];
   const failed = await deploy(args, { cwd: folder, env });
   assert.equal(failed.status, 1, failed.stderr);
+  assert.match(failed.stderr, /^undone: theKey/m);
   assert.match(failed.stderr, /^failed: theAlias \(AWS::KMS::Alias\): .*already exists/m);
   assert.match(
     failed.stderr,
-    /^deploy\.sh: the stack taken could not be made .*ROLLBACK_COMPLETE/m,
+    /^kms-deploy: The stack taken could not be made .*ROLLBACK_COMPLETE/m,
   );
   assert.equal(failed.stdout.length, 0);
   assert.deepEqual(readdirSync(folder), []);
@@ -65,21 +63,19 @@ test('a failed create shows what failed and why, and can be repeated', async () 
 });
 
 test('without credentials it stops before doing anything, with what AWS said', async () => {
-  const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--yes'], {
     cwd: folder,
     env: { ...env, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined },
   });
   assert.equal(finished.status, 4, finished.stderr);
-  assert.match(finished.stderr, /^deploy\.sh: no access to AWS: .*credentials/m);
+  assert.match(finished.stderr, /^kms-deploy: Could not load AWS credentials/m);
   assert.match(finished.stderr, /aws configure/);
-  assert.equal(calls().length, 1);
+  assert.equal(aws.proxy.count(), 0);
   assert.deepEqual(readdirSync(folder), []);
 });
 
 test('a profile that does not exist, and AWS out of reach', async () => {
-  const { env } = recordedAws(moto.env);
   const [profile, network] = await Promise.all([
     deploy(['--yes', '--profile', 'nobody'], { cwd: temporaryFolder(), env }),
     deploy(['--yes'], {
@@ -87,92 +83,97 @@ test('a profile that does not exist, and AWS out of reach', async () => {
       env: { ...env, AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_MAX_ATTEMPTS: '1' },
     }),
   ]);
-  assert.deepEqual([profile.status, network.status], [4, 5]);
-  assert.match(profile.stderr, /config profile \(nobody\) could not be found/);
-  assert.match(network.stderr, /Could not connect/);
+  assert.deepEqual([profile.status, network.status], [2, 5]);
+  assert.match(profile.stderr, /There is no AWS profile nobody\./);
+  assert.match(network.stderr, /ECONNREFUSED/);
 });
 
-/**
- * Starts deploy.sh, and interrupts it when the AWS CLI is called with something that contains
- * `where`.
- */
-async function interruptAt(
-  where: string,
-  args: string[],
-  folder: string,
-  signal: NodeJS.Signals = 'SIGINT',
-): Promise<{ status: number | null; stderr: string; left: string[] }> {
-  const { env } = recordedAws(moto.env);
-  const signs = temporaryFolder();
-  const reached = join(signs, 'reached');
-  const hanging = { ...env, AWS_HANG_AT: where, AWS_HANG_AT_REACHED: reached };
-  const child = spawn(deployScript, args, {
-    ...surroundings({ cwd: folder, env: hanging }),
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // A separate process group, which gets the signal as from Ctrl-C on a terminal.
-    detached: true,
-  });
-  let stderr = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const watcher = watch(signs, () => {
-    if (existsSync(reached) && child.pid !== undefined) process.kill(-child.pid, signal);
-    watcher.close();
-  });
-  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  watcher.close();
-  return { status, stderr, left: readdirSync(env.TMPDIR ?? '') };
-}
-
-test('interrupted half-way, .env is what it was, and nothing is left behind', async () => {
-  const folder = temporaryFolder();
+describe('interrupted', { concurrency: false }, () => {
+  const args = ['--yes', '--stack-name', 'cut'];
   const settings = 'KEY_ID=local\n# mine\n';
-  writeFileSync(join(folder, '.env'), settings);
-  const untouched = (): void => {
+  let folder = '';
+  beforeEach(() => {
+    folder = temporaryFolder();
+    writeFileSync(join(folder, '.env'), settings);
+  });
+  const interrupt = async (
+    operation: string,
+    options: { after?: number; signal?: NodeJS.Signals } = {},
+  ): Promise<string> => {
+    const { signal = 'SIGINT' } = options;
+    const interrupted = await interruptAt(operation, args, { aws, cwd: folder, ...options });
+    assert.equal(interrupted.signal, signal, interrupted.stderr);
     assert.equal(readFileSync(join(folder, '.env'), 'utf8'), settings);
     assert.deepEqual(readdirSync(folder), ['.env']);
+    return interrupted.stderr;
   };
-  const args = ['--yes', '--stack-name', 'cut'];
+  const unchanged = /^Interrupted\. \.env is unchanged\.$/m;
+  const mayGoOn = /^CloudFormation may go on with the stack cut by itself\. \.env is unchanged\./m;
 
-  // If a change set was created but not executed, it is removed, and so is its empty stack.
-  const before = await interruptAt('describe-change-set', args, folder);
-  assert.deepEqual([before.status, before.left], [130, []], before.stderr);
-  assert.match(before.stderr, /^Interrupted\. \.env is unchanged\.$/m);
-  untouched();
-  assert.ok(!(await stacks()).includes('cut'));
+  for (const operation of ['GetCallerIdentity', 'DescribeStacks', 'CreateChangeSet']) {
+    test(`before the change set (${operation}), it leaves nothing`, async () => {
+      await interrupt(operation);
+      assert.ok(!(await stacks()).includes('cut'));
+    });
+  }
 
-  // While CloudFormation builds, it continues, and the next run carries on from there.
-  const during = await interruptAt('describe-stack-events', args, folder, 'SIGTERM');
-  assert.deepEqual([during.status, during.left], [143, []], during.stderr);
-  assert.match(during.stderr, /^CloudFormation may go on with the stack cut by itself\./m);
-  untouched();
-
-  // With one secret already in the new file.
-  const { env } = recordedAws(moto.env);
-  const late = await interruptAt('DecryptorUserCredentials', args, folder);
-  assert.deepEqual([late.status, late.left], [130, []], late.stderr);
-  untouched();
-
-  // Nor if the second secret is refused.
-  const refused = await deploy(args, {
-    cwd: folder,
-    env: { ...env, AWS_FAIL_AT: 'DecryptorUserCredentials' },
+  test('with a change set that is not carried out, it removes it and its empty stack', async () => {
+    assert.match(await interrupt('DescribeChangeSet'), unchanged);
+    assert.equal(aws.proxy.count('DeleteStack'), 1);
+    assert.ok(!(await stacks()).includes('cut'));
   });
-  assert.equal(refused.status, 1, refused.stderr);
-  assert.match(refused.stderr, /credentials could not be written: .*AccessDenied/);
-  untouched();
+
+  test('a second signal does not wait for that', async () => {
+    // The second look at the stack belongs to the tidying up.
+    const { signal } = await interruptAt('DescribeChangeSet', args, {
+      ...{ aws, cwd: folder, again: { operation: 'DescribeStacks', after: 1 } },
+    });
+    assert.equal(signal, 'SIGINT');
+    assert.ok((await stacks()).includes('cut'));
+    assert.equal(readFileSync(join(folder, '.env'), 'utf8'), settings);
+  });
+
+  test('as the change begins, and while CloudFormation builds, the next run carries on', async () => {
+    assert.match(await interrupt('ExecuteChangeSet'), mayGoOn);
+    assert.match(await interrupt('DescribeStackEvents', { signal: 'SIGTERM' }), mayGoOn);
+  });
+
+  test('with one secret read, it writes none', async () => {
+    assert.match(await interrupt('GetSecretValue', { after: 1 }), unchanged);
+  });
+
+  test('and if the second secret is refused, it writes none either', async () => {
+    aws.proxy.fault(awsError('AccessDeniedException'), { operation: 'GetSecretValue', after: 1 });
+    const refused = await deploy(args, { cwd: folder, env });
+    assert.equal(refused.status, 4, refused.stderr);
+    assert.match(refused.stderr, /credentials could not be read: AccessDenied/);
+    assert.equal(readFileSync(join(folder, '.env'), 'utf8'), settings);
+    assert.deepEqual(readdirSync(folder), ['.env']);
+  });
+
+  test('while the stack is deleted, it says that this goes on', async () => {
+    const interrupted = await interruptAt('DescribeStackEvents', [...args, '--teardown'], {
+      ...{ aws, cwd: folder },
+    });
+    assert.equal(interrupted.signal, 'SIGINT', interrupted.stderr);
+    assert.match(interrupted.stderr, mayGoOn);
+  });
 });
 
 test('a replica in a second Region follows the key', async () => {
-  const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const made = await deploy(
     ['--yes', '--stack-name=both', '--region=eu-west-1', '--replica-region=us-east-1'],
     { cwd: folder, env },
   );
   assert.equal(made.status, 0, made.stderr);
-  const { KEY_ID: keyArn = '', AWS_REGION } = parse(readFileSync(join(folder, '.env')));
+  const {
+    KEY_ID: keyArn = '',
+    AWS_REGION,
+    FALLBACK_REGIONS,
+  } = parse(readFileSync(join(folder, '.env')));
+  assert.equal(FALLBACK_REGIONS, 'us-east-1');
+  assert.match(made.stderr, /^Wrote to \.env: .*FALLBACK_REGIONS/m);
   assert.match(keyArn, /^arn:aws:kms:eu-west-1:\d{12}:key\/mrk-/);
   assert.equal(AWS_REGION, 'eu-west-1');
   const { KeyMetadata: replica } = await moto
@@ -209,15 +210,15 @@ test('a replica in a second Region follows the key', async () => {
 });
 
 test('on a terminal it asks once, and "no" changes nothing', async () => {
-  const { env, calls } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const terminal = startOnTerminal(deployScript, ['--stack-name', 'asked'], { cwd: folder, env });
   await terminal.waitFor('Create the key and its stack asked? [y/N] ');
   // Not even a change set was created before the question.
   assert.deepEqual(
-    calls().filter((call) => /create|execute|delete/.test(call)),
+    aws.proxy.requests.filter(({ operation }) => /^(?:Create|Execute|Delete)/.test(operation)),
     [],
   );
+  assert.match(await terminal.screen(), /^ {2}create {3}theKey$/m);
   terminal.write('n\r');
   assert.deepEqual(await terminal.exit(), { status: 1, signal: null });
   assert.match(await terminal.screen(), /Nothing was changed\.$/);
@@ -233,7 +234,6 @@ test('on a terminal it asks once, and "no" changes nothing', async () => {
 });
 
 test('a dry run creates nothing, not even a stack', async () => {
-  const { env } = recordedAws(moto.env);
   const folder = temporaryFolder();
   const finished = await deploy(['--dry-run', '--stack-name', 'dry'], { cwd: folder, env });
   assert.equal(finished.status, 0, finished.stderr);
@@ -245,7 +245,6 @@ test('a dry run creates nothing, not even a stack', async () => {
 
 describe('secrets as outputs, as the article has them', () => {
   test('are still not printed, and reach .env', async () => {
-    const { env, calls } = recordedAws(moto.env);
     const folder = temporaryFolder();
     const finished = await run(
       'bash',
@@ -260,7 +259,7 @@ describe('secrets as outputs, as the article has them', () => {
     for (const role of ['ENCRYPTOR', 'DECRYPTOR']) {
       const secret = settings[`${role}_AWS_SECRET_ACCESS_KEY`] ?? '';
       assert.equal(secret.length, 40);
-      const seen = [finished.stdout.toString(), finished.stderr, ...calls()].join('\n');
+      const seen = finished.stdout.toString() + finished.stderr;
       assert.ok(!seen.includes(secret));
     }
   });

@@ -1,30 +1,30 @@
 /**
- * deploy.sh from nothing to a working .env and back, with the real AWS CLI. (How it handles all
- * sorts of .env files is in deploy-settings.test.ts.)
+ * deploy.sh from nothing to a working .env and back. (How it handles all sorts of .env files is in
+ * deploy-settings.test.ts.)
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { DescribeKeyCommand, ListAliasesCommand } from '@aws-sdk/client-kms';
+import { DescribeKeyCommand, GetKeyPolicyCommand, ListAliasesCommand } from '@aws-sdk/client-kms';
 import { parse } from 'dotenv';
 import { run, temporaryFolder } from '../support/command.ts';
-import { deploy, deployScript, type RecordedAws, recordedAws } from '../support/deploy.ts';
+import { deploy, deployScript } from '../support/deploy.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
 import { pythonProgram } from '../support/python.ts';
 
 let moto: Moto;
-let aws: RecordedAws;
 before(async () => {
   moto = await startMoto();
-  aws = recordedAws(moto.env);
 });
 after(() => moto.stop());
+
+const distFolder = join(dirname(deployScript), 'dist');
 
 const settingsIn = (folder: string, file = '.env'): Record<string, string> =>
   parse(readFileSync(join(folder, file)));
 
-/** Everything printed so far, and every argument of every call of the AWS CLI. */
+/** Everything printed so far, with the arguments of every program that deploy.sh started. */
 let printed = '';
 const noteOutput = <T extends { stdout: Buffer; stderr: string }>(finished: T): T => {
   printed += finished.stdout.toString() + finished.stderr;
@@ -39,11 +39,11 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
 
   test('the first run creates everything, and writes .env', async () => {
     writeFileSync(join(folder, '.env'), ownLines.join('\n'), { mode: 0o644 });
-    // Under bash -x, where a secret in any variable or argument would show.
+    // Under bash -x, where a secret in any argument would show.
     const finished = noteOutput(
       await run('bash', ['-x', deployScript, '--yes'], {
         cwd: folder,
-        env: aws.env,
+        env: moto.env,
         timeoutMs: 90_000,
       }),
     );
@@ -80,7 +80,13 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     assert.equal(values.theKeyAlias, 'alias/kms-poc');
     assert.equal(values.EncryptorUserAccessKey, first.ENCRYPTOR_AWS_ACCESS_KEY_ID);
     assert.match(values.DecryptorUserSecretAccessKey ?? '', /^arn:aws:secretsmanager:/);
-    // Progress: what is happening, and where.
+    // What is going to happen, before it does; then progress: what is happening, and where.
+    const begin = finished.stderr.indexOf('  creating ');
+    const [plan, progress] = [finished.stderr.slice(0, begin), finished.stderr.slice(begin)];
+    assert.match(plan, /^ {2}create {3}theKey$/m);
+    assert.match(plan, /^Cost {5}about 1\.80 US dollars a month/m);
+    assert.match(progress, /^Wrote to \.env: KEY_ID, AWS_REGION, ENCRYPTOR_AWS_ACCESS_KEY_ID, /m);
+    assert.ok(finished.stderr.endsWith(`Ready. Try: ${distFolder}/kms-encrypt.js\n`));
     assert.match(finished.stderr, /^Account {2}123456789012 /m);
     assert.match(finished.stderr, /^Region {3}eu-central-1$/m);
     assert.match(finished.stderr, /^ {2}created {2}DecryptorUserCredentials$/m);
@@ -138,7 +144,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
 
   test('a second run changes nothing and says so', async () => {
     const before = statSync(join(folder, '.env'));
-    const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: aws.env }));
+    const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: moto.env }));
     assert.equal(finished.status, 0, finished.stderr);
     assert.match(finished.stderr, /^The stack kms-poc is up to date\.$/m);
     assert.match(finished.stderr, /^Nothing to do: \.env is up to date, too\.$/m);
@@ -150,17 +156,22 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     const file = join(folder, '.env');
     writeFileSync(file, `${readFileSync(file, 'utf8')}USERS="carol, dave" # mine\n`);
     const args = ['--yes', '--parameter', 'RotationPeriodInDays=90'];
-    const dry = noteOutput(await deploy([...args, '--dry-run'], { cwd: folder, env: aws.env }));
+    const dry = noteOutput(await deploy([...args, '--dry-run'], { cwd: folder, env: moto.env }));
     assert.match(dry.stderr, /^ {2}change {3}theKey$/m);
+    // What it would be, next to what it is.
+    assert.match(dry.stderr, /^ {2}AllowedUsers {10}alice,bob -> carol,dave$/m);
+    assert.match(dry.stderr, /^ {2}RotationPeriodInDays {2}365 -> 90$/m);
     assert.match(dry.stderr, /^Nothing was changed \(--dry-run\)\.$/m);
     assert.equal(dry.stdout.length, 0);
 
-    const calls = aws.calls().length;
-    const finished = noteOutput(await deploy(args, { cwd: folder, env: aws.env }));
+    const finished = noteOutput(await deploy(args, { cwd: folder, env: moto.env }));
     assert.equal(finished.status, 0, finished.stderr);
     assert.match(finished.stderr, /^ {2}updated {2}iCanEncryptStuffGroup$/m);
     assert.doesNotMatch(finished.stderr, /AccessKey$/m);
-    assert.ok(aws.calls().slice(calls).join('\n').includes('"carol,dave"'));
+    const { Policy } = await moto
+      .kms()
+      .send(new GetKeyPolicyCommand({ KeyId: first.KEY_ID, PolicyName: 'default' }));
+    assert.match(Policy ?? '', /"carol", ?"dave"/);
     const settings = settingsIn(folder);
     assert.deepEqual({ ...settings, USERS: undefined }, { ...first, USERS: undefined });
     assert.ok(readFileSync(file, 'utf8').includes('USERS="carol, dave" # mine'));
@@ -168,7 +179,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
 
   test('--new-credentials replaces both access keys, and nothing else', async () => {
     const finished = noteOutput(
-      await deploy(['--yes', '--new-credentials'], { cwd: folder, env: aws.env }),
+      await deploy(['--yes', '--new-credentials'], { cwd: folder, env: moto.env }),
     );
     assert.equal(finished.status, 0, finished.stderr);
     const settings = settingsIn(folder);
@@ -181,10 +192,42 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
     assert.equal(secrets.size, 4);
   });
 
+  test('--json prints the outputs as one object', async () => {
+    const finished = noteOutput(await deploy(['--yes', '--json'], { cwd: folder, env: moto.env }));
+    assert.equal(finished.status, 0, finished.stderr);
+    const outputs = JSON.parse(finished.stdout.toString()) as Record<string, string>;
+    assert.equal(outputs.theKeyArn, first.KEY_ID);
+    assert.match(outputs.EncryptGroupName ?? '', /^kms-poc-iCanEncryptStuffGroup-/);
+    assert.match(outputs.EncryptorUserSecretAccessKey ?? '', /^arn:aws:secretsmanager:/);
+  });
+
+  test('Credentials=None removes the users, and their credentials from .env', async () => {
+    const before = readFileSync(join(folder, '.env'), 'utf8');
+    const none = noteOutput(
+      await deploy(['--yes', '--parameter', 'Credentials=None'], { cwd: folder, env: moto.env }),
+    );
+    assert.equal(none.status, 0, none.stderr);
+    assert.match(none.stderr, /^ {2}delete {3}EncryptorUserAccessKey$/m);
+    assert.match(none.stderr, /^Removed from \.env: ENCRYPTOR_AWS_ACCESS_KEY_ID, /m);
+    const lines = before.split('\n').filter((line) => !line.includes('CRYPTOR_AWS'));
+    assert.equal(readFileSync(join(folder, '.env'), 'utf8'), lines.join('\n'));
+
+    const back = noteOutput(
+      await deploy(['--yes', '--parameter', 'Credentials=AccessKeys'], {
+        cwd: folder,
+        env: moto.env,
+      }),
+    );
+    assert.equal(back.status, 0, back.stderr);
+    secrets.add(settingsIn(folder).ENCRYPTOR_AWS_SECRET_ACCESS_KEY ?? '');
+    secrets.add(settingsIn(folder).DECRYPTOR_AWS_SECRET_ACCESS_KEY ?? '');
+    assert.equal(secrets.size, 6);
+  });
+
   test('--teardown keeps the key and says what is kept and what is lost', async () => {
     const file = readFileSync(join(folder, '.env'));
     const finished = noteOutput(
-      await deploy(['--teardown', '--yes'], { cwd: folder, env: aws.env }),
+      await deploy(['--teardown', '--yes'], { cwd: folder, env: moto.env }),
     );
     assert.equal(finished.status, 0, finished.stderr);
     assert.match(finished.stderr, new RegExp(`^Kept: the key ${first.KEY_ID ?? ''}$`, 'm'));
@@ -202,7 +245,7 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
   });
 
   test('a stack created after that says which key older messages need', async () => {
-    const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: aws.env }));
+    const finished = noteOutput(await deploy(['--yes'], { cwd: folder, env: moto.env }));
     assert.equal(finished.status, 0, finished.stderr);
     assert.notEqual(settingsIn(folder).KEY_ID, first.KEY_ID);
     assert.ok(finished.stderr.includes(`KEY_ID was another key before: ${first.KEY_ID ?? ''}`));
@@ -211,9 +254,8 @@ describe('one stack, from nothing and back', { concurrency: false }, () => {
   });
 
   test('and no secret was ever printed, or given to a program as an argument', () => {
-    assert.equal(secrets.size, 6);
-    const seen = printed + aws.calls().join('\n');
-    assert.ok(seen.includes(first.ENCRYPTOR_AWS_ACCESS_KEY_ID ?? '?')); // so that the search can find it
-    for (const secret of secrets) assert.ok(!seen.includes(secret));
+    assert.equal(secrets.size, 8);
+    assert.ok(printed.includes(first.ENCRYPTOR_AWS_ACCESS_KEY_ID ?? '?')); // so that the search can find it
+    for (const secret of secrets) assert.ok(!printed.includes(secret));
   });
 });

@@ -9,13 +9,7 @@ import { readTemplate } from '../support/template.ts';
 
 const projectFolder = join(import.meta.dirname, '..', '..');
 const templates = ['infra/kms.yml', 'infra/replica.yml'];
-const scripts = [
-  'deploy.sh',
-  'examples/cron/doctor.sh',
-  'examples/secrets/secrets.sh',
-  'test/support/aws-recorder.sh',
-  'test/support/aws-stub.sh',
-];
+const scripts = ['deploy.sh', 'examples/cron/doctor.sh', 'examples/secrets/secrets.sh'];
 
 async function findsNothing(
   program: 'cfn-lint' | 'shellcheck' | 'shfmt',

@@ -236,7 +236,7 @@ const administratorActions = [
   ...['ListGrants', 'ListKeyPolicies', 'ListResourceTags', 'PutKeyPolicy'],
   ...['EnableKey', 'EnableKeyRotation', 'DisableKey', 'DisableKeyRotation'],
   ...['UpdateAlias', 'UpdateKeyDescription', 'UpdatePrimaryRegion', 'CreateAlias', 'DeleteAlias'],
-  ...['TagResource', 'UntagResource', 'RevokeGrant', 'ReplicateKey'],
+  ...['TagResource', 'UntagResource', 'RevokeGrant', 'ReplicateKey', 'SynchronizeMultiRegionKey'],
   ...['ScheduleKeyDeletion', 'CancelKeyDeletion'],
 ];
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const distFolder = join(import.meta.dirname, '..', '..', 'dist');
-const commands = ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt', 'kms-doctor'];
+const commands = ['kms-encrypt', 'kms-decrypt', 'kms-reencrypt', 'kms-doctor', 'kms-deploy'];
 
 export type Environment = Record<string, string | undefined>;
 

@@ -46,6 +46,8 @@ export type Fault =
   | { kind: 'stall' }
   /** AWS's response, with changed JSON. */
   | { kind: 'rewrite'; rewrite: (answer: Record<string, unknown>) => Record<string, unknown> }
+  /** AWS's response, with changed text, such as XML. */
+  | { kind: 'text'; change: (text: string) => string }
   /** AWS's response, with different headers. */
   | { kind: 'headers'; headers: OutgoingHttpHeaders };
 
@@ -89,9 +91,10 @@ export interface FaultProxy {
   /** All requests in the order they came, with or without a fault. */
   requests: SeenRequest[];
   /**
-   * Resolves once a request has come, for one operation or any; at once if there already was one.
+   * Resolves once a request has come, or so many, for one operation or any; at once if they already
+   * came.
    */
-  arrival: (operation?: string) => Promise<void>;
+  arrival: (operation?: string, times?: number) => Promise<void>;
   /** How many requests there were, for one operation and Region or in all. */
   count: (operation?: string, region?: string) => number;
   /**
@@ -170,6 +173,8 @@ export async function startFaultProxy({
     } else if (fault?.kind === 'rewrite') {
       const answered = JSON.parse(answer.body.toString()) as Record<string, unknown>;
       send(response, { ...answer, body: Buffer.from(JSON.stringify(fault.rewrite(answered))) });
+    } else if (fault?.kind === 'text') {
+      send(response, { ...answer, body: Buffer.from(fault.change(answer.body.toString())) });
     } else if (fault?.kind === 'headers') {
       send(response, { ...answer, headers: { ...answer.headers, ...fault.headers } });
     } else if (fault !== undefined) {
@@ -206,8 +211,8 @@ export async function startFaultProxy({
     endpoint: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     count,
-    arrival: async (operation) => {
-      while (count(operation) === 0) await once(arrivals, 'request');
+    arrival: async (operation, times = 1) => {
+      while (count(operation) < times) await once(arrivals, 'request');
     },
     fault: (fault, { operation, region, times = Infinity, after = 0 } = {}) => {
       faults.push({ fault, operation, region, left: times, spared: after });

@@ -366,8 +366,14 @@ def apply_change_set(change_set):
     stack.template, stack.parameters = change_set.template, stack.stack_parameters
     # The next change set's parameters are compared with these, including defaults.
     stack.resource_map.input_parameters = stack.stack_parameters
+    for name in gone_with_conditions(stack.resource_map, change_set.template_dict):
+        stack.resource_map._parsed_resources.pop(name, None)
     stack._parse_template()
     stack.output_map = stack._create_output_map()
+    outputs = stack.output_map._output_json_map
+    for name, output in list(outputs.items()):
+        if not stack.resource_map.lazy_condition_map.get(output.get("Condition"), True):
+            del outputs[name]  # exports ignore conditions
     exports = cloudformation.cloudformation_backends[stack.account_id][stack.region_name].exports
     for name in [n for n, e in exports.items() if e.exporting_stack_id == stack.stack_id]:
         del exports[name]
@@ -377,7 +383,13 @@ def apply_change_set(change_set):
 
 # moto only reports what happened to a stack. AWS also reports it for each resource, with the reason
 # for a failure, and gives every event the token of the request that began the operation.
-operation = threading.local()
+class Operation(threading.local):
+    def __init__(self):  # in each thread
+        self.token = None
+        self.events = []
+
+
+operation = Operation()
 
 
 def with_events(what, change):
@@ -403,6 +415,17 @@ def with_events(what, change):
 parsing.parse_and_create_resource = with_events("CREATE", parsing.parse_and_create_resource)
 parsing.parse_and_update_resource = with_events("UPDATE", parsing.parse_and_update_resource)
 
+delete_resource = ResourceMap._delete_resource
+
+
+def delete_resource_with_event(self, resource, resource_json):
+    delete_resource(self, resource, resource_json)
+    name, kind = resource.logical_resource_id, resource_json["Type"]
+    operation.events.append((name, kind, "DELETE_COMPLETE", None))
+
+
+ResourceMap._delete_resource = delete_resource_with_event
+
 
 def add_resource_events(stack):
     for logical_id, resource_type, status, reason in operation.events:
@@ -412,12 +435,22 @@ def add_resource_events(stack):
     operation.events.clear()
 
 
+def delete_stack(self):
+    self._add_stack_event("DELETE_IN_PROGRESS", resource_status_reason="User Initiated")
+    self.resource_map.delete()
+    add_resource_events(self)
+    self._add_stack_event("DELETE_COMPLETE")
+    self.status = "DELETE_COMPLETE"
+
+
+cloudformation.Stack.delete = delete_stack
+
 event_init = cloudformation.Event.__init__
 
 
 def event_init_with_token(self, *args, **kwargs):
     event_init(self, *args, **kwargs)
-    self.client_request_token = getattr(operation, "token", None)
+    self.client_request_token = operation.token
 
 
 cloudformation.Event.__init__ = event_init_with_token
@@ -458,6 +491,7 @@ def execute_change_set(self, change_set_name, stack_name=None):
         )
         if kind == "CREATE":
             delete_resources(stack.resource_map)  # including RetainExceptOnCreate
+            add_resource_events(stack)
         stack.status = "ROLLBACK_COMPLETE" if kind == "CREATE" else "UPDATE_ROLLBACK_COMPLETE"
     stack._add_stack_event(stack.status)
     change_set.execution_status = "EXECUTE_COMPLETE"
@@ -475,6 +509,19 @@ def clean_json_without_no_value(resource_json, resources_map):
 
 
 parsing.clean_json = clean_json_without_no_value
+
+# A stack that is only there for a change set is used by the next one; moto makes a second of that name.
+create_change_set = cloudformation.CloudFormationBackend.create_change_set
+
+
+def create_change_set_for_one_stack(self, stack_name, *args, **kwargs):
+    for stack in list(self.stacks.values()):
+        if stack.name == stack_name and stack.status == "REVIEW_IN_PROGRESS":
+            del self.stacks[stack.stack_id]
+    return create_change_set(self, stack_name, *args, **kwargs)
+
+
+cloudformation.CloudFormationBackend.create_change_set = create_change_set_for_one_stack
 
 # AWS creates an empty change set and then says it failed; moto refuses to create it, and so deploy.
 validate_update = CloudFormationResponse._validate_different_update
@@ -508,12 +555,36 @@ def parameter_list_with_joined_lists(self):
 cloudformation.Stack.parameter_list = property(parameter_list_with_joined_lists)
 
 # A secret changes with the access key that it holds, even if its text in the template does not.
+# And a resource comes and goes with its condition.
 resource_diff = ResourceMap.build_resource_diff
 
 
+def gone_with_conditions(resource_map, template, parameters=None):
+    values = {name: one.get("Default") for name, one in template.get("Parameters", {}).items()}
+    values.update(parameters or resource_map.input_parameters)
+    return [
+        name
+        for name, resource in template["Resources"].items()
+        if "Condition" in resource
+        and not parsing.parse_condition(template["Conditions"][resource["Condition"]], values, {})
+    ]
+
+
 def resource_diff_with_secrets(self, other_template, parameters=None):
-    actions = resource_diff(self, other_template, parameters or self.parameters_to_be)
+    parameters = parameters or self.parameters_to_be
+    actions = resource_diff(self, other_template, parameters)
     modified = actions["Modify"]
+    gone = gone_with_conditions(self, other_template, parameters)
+    for name in other_template["Resources"]:
+        there, wanted = name in self._parsed_resources, name not in gone
+        if self._parsed_resources and there != wanted:
+            for names in actions.values():
+                if name in names:
+                    names.remove(name)
+            actions["Add" if wanted else "Remove"].append(name)
+        elif not wanted:
+            actions["Add"] = [one for one in actions["Add"] if one != name]
+            modified[:] = [one for one in modified if one != name]
     modified += [
         name
         for name, resource in other_template["Resources"].items()

@@ -98,6 +98,7 @@ export function readTemplate(file: string, deployment: Deployment = {}): Templat
       const [left, right] = itemsOf(node).map(resolve);
       return left === right;
     },
+    '!And': (node) => itemsOf(node).every((each) => resolve(each) === true),
     '!Not': (node) => itemsOf(node).map(resolve)[0] !== true,
     '!Join': (node) => {
       const [separator, values] = itemsOf(node).map(resolve);
@@ -139,6 +140,8 @@ export function readTemplate(file: string, deployment: Deployment = {}): Templat
   }
   const outputs: Template['outputs'] = {};
   for (const [name, node] of section('Outputs')) {
+    const when = new Map(pairsOf(node)).get('Condition');
+    if (when !== undefined && !condition(scalar(when))) continue;
     const { Value, Export } = resolve(node) as { Value: Json; Export?: { Name: Json } };
     outputs[name] = { value: Value, exportName: Export?.Name };
   }

@@ -22,6 +22,9 @@ const commands: Record<CommandName, Partial<Record<Mode, () => Promise<Command>>
   'kms-doctor': {
     message: async () => (await import('./doctor.ts')).doctorCommand,
   },
+  'kms-deploy': {
+    message: async () => (await import('./deploy.ts')).deployCommand,
+  },
 };
 
 export function loadCommand(name: CommandName, { inspect, batch }: Arguments): Promise<Command> {

@@ -5,6 +5,7 @@
 import { advice, type Finding, ok } from '../../doctor/check.ts';
 import type { NamedKey } from '../../doctor/subject.ts';
 import { KmsPocError, usageError } from '../../errors.ts';
+import { isRegion } from '../../formats/kms-arn.ts';
 import { type KeyReference, keyReferenceText } from '../../keys/key-reference.ts';
 import type { Arguments } from '../arguments.ts';
 import {
@@ -16,7 +17,7 @@ import {
   parseList,
 } from '../keys.ts';
 import { isFromOption, type Setting, titleOf } from '../setting.ts';
-import { checkUser, isRegion } from '../setting-values.ts';
+import { checkUser } from '../setting-values.ts';
 import type { Role, Settings } from '../settings.ts';
 
 export interface ReadSettings {

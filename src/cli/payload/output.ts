@@ -51,6 +51,7 @@ export const standardOutput: Output = {
 /**
  * @param path undefined or `-`: standard output
  * @param mayBeInput whether the file may also be the input, to be replaced in one step
+ * @param option what the path was given with, for errors
  * @throws KmsPocError Usage, if the file can't be written, or is the input; FileError, if standard
  *   output is closed
  */
@@ -58,14 +59,19 @@ export async function openOutput(
   path: string | undefined,
   input: Input,
   mayBeInput: boolean,
+  option = '--out',
 ): Promise<Output> {
   const descriptor = path === undefined || path === '-' ? 1 : await descriptorOf(path);
   if (descriptor !== undefined) return openDescriptor(descriptor, path, input);
   const file = path ?? '';
   const refuse = (cause: unknown): never => {
-    throw usageError(`Can't write ${file}: ${reasonOf(cause)}.`, 'Check the path after --out.', {
-      cause,
-    });
+    throw usageError(
+      `Can't write ${file}: ${reasonOf(cause)}.`,
+      `Check the path after ${option}.`,
+      {
+        cause,
+      },
+    );
   };
   const existing = await stat(file).catch((cause: unknown) =>
     systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),
@@ -73,7 +79,7 @@ export async function openOutput(
   if (existing?.isDirectory() === true || file.endsWith('/')) {
     throw usageError(
       `${file} is ${existing === undefined ? 'the name of a folder' : 'a folder'}, not a file.`,
-      'Use --out with the name of a file.',
+      `Use ${option} with the name of a file.`,
     );
   }
   const isInput = existing !== undefined && isSameFile(existing, input);

@@ -70,6 +70,11 @@ export function showStack(error: unknown): void {
   }
 }
 
+/** One line of what a long run tells as it goes on: there, it is the notice that is rare. */
+export const showLine = (text: string): void => {
+  say(visibleLine(text));
+};
+
 /** Says what the payload that follows on a terminal is; no line break is added. */
 export function showLabel(text: string): void {
   clearStatus();
