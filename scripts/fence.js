@@ -14,6 +14,7 @@ export const layers = [
   'messages',
   'keys',
   'envelope',
+  'vault',
   'kms',
   'formats',
   'streams',

@@ -8,7 +8,7 @@ import type { KmsPocError } from './errors.ts';
 
 export interface Events {
   /** Requests will go to this host, which the settings name. Told before the first one goes. */
-  readonly endpoint: (service: 'kms' | 'sts', url: URL) => void;
+  readonly endpoint: (service: 'kms' | 'sts' | 'vault', url: URL) => void;
   /** A Region can't be reached or fails: the run goes on in the next one. */
   readonly fallback: (error: KmsPocError, nextRegion: string) => void;
   /** A local key was created. */

@@ -17,7 +17,7 @@ const flag = (description: string, alias?: string): Options => ({
 const commonOptions = {
   user: text('the user the message is for (default: asked for in a terminal)', 'u'),
   key: text(
-    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE or rsa:FILE (default: KEY_ID)',
+    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE, rsa:FILE or vault:NAME (default: KEY_ID)',
     'k',
   ),
   in: text('read from FILE; - is standard input', 'i'),

@@ -20,6 +20,14 @@ export const settingNames = [
   'AWS_ENDPOINT_URL',
   'AWS_ENDPOINT_URL_KMS',
   'AWS_ENDPOINT_URL_STS',
+  'BAO_ADDR',
+  'VAULT_ADDR',
+  'BAO_TOKEN',
+  'VAULT_TOKEN',
+  'BAO_NAMESPACE',
+  'VAULT_NAMESPACE',
+  'BAO_CACERT',
+  'VAULT_CACERT',
 ] as const;
 
 export type SettingName = (typeof settingNames)[number];

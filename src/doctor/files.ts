@@ -24,7 +24,7 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
     files.set(passphraseFile, { what: 'passphrase file', isSecret: true });
   }
   for (const { reference } of allKeys(subject)) {
-    if (reference.kind === 'aws') continue;
+    if (reference.kind === 'aws' || reference.kind === 'vault') continue;
     files.set(reference.file ?? defaultLocalKeyFile(), await describe(reference));
   }
   for (const [file, { what, isSecret, fingerprintToPin }] of files) {
@@ -47,7 +47,9 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   }
 }
 
-async function describe(reference: Exclude<KeyReference, { kind: 'aws' }>): Promise<NamedFile> {
+async function describe(
+  reference: Exclude<KeyReference, { kind: 'aws' | 'vault' }>,
+): Promise<NamedFile> {
   if (reference.kind === 'local') return { what: 'local key', isSecret: true };
   const { holdsPrivateKey, readRsaKey } = await import('../keys/rsa-key.ts');
   try {

@@ -178,7 +178,7 @@ async function openForEncryption(
   const sources = subject.encryptor.keySources();
   if (reference.kind !== 'local') return openEncryptionKey(reference, sources);
   const wrappingKey = await unwrappingKey(reference, sources).open();
-  return { kind: 'file', load: () => Promise.resolve(wrappingKey) };
+  return { kind: 'other', load: () => Promise.resolve(wrappingKey) };
 }
 
 /**

@@ -38,6 +38,7 @@ export function testKeySources({
         events: noEvents,
         patience: createPatience(),
       })),
+    connectVault: () => Promise.reject(new Error('no Vault was expected')),
     defaultLocalKeyFile: () => localKeyFile,
     readPassphrase: () => Promise.reject(new Error('no passphrase was expected')),
     events: noEvents,
