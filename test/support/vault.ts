@@ -12,7 +12,7 @@ import type { IncomingMessage } from 'node:http';
 import { surroundings, temporaryFolder } from './command.ts';
 import { pythonProgram } from './python.ts';
 
-const startDeadlineMs = 60_000;
+const startDeadlineMs = 30_000;
 
 export interface TestVault {
   /** Such as `http://127.0.0.1:40519`. */
@@ -35,53 +35,71 @@ export interface TestVault {
 }
 
 /**
- * Starts a server on a free port of 127.0.0.1; it takes half a second. It ends with `stop`, or by itself
- * with the test process, and doesn't keep that alive.
+ * Starts a command of OpenBao that runs until `stop`, or until the test process ends, which it doesn't keep
+ * alive.
+ *
+ * @param isReady matches what it prints when it can be used
+ * @returns that match
  */
-export async function startVault({ tls = false }: { tls?: boolean } = {}): Promise<TestVault> {
-  const folder = temporaryFolder();
+export async function startBao(
+  args: readonly string[],
+  isReady: RegExp,
+): Promise<{ ready: RegExpExecArray; stop: () => Promise<void> }> {
   const child = spawn(
-    pythonProgram('bao'),
-    [
-      ...['server', '-dev', '-dev-root-token-id=root', '-dev-listen-address=127.0.0.1:0'],
-      '-dev-no-store-token',
-      ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${folder}`] : []),
-    ],
-    { ...surroundings({}), stdio: ['ignore', 'pipe', 'pipe'] },
+    'sh',
+    // It would go on without the test process, whose end closes this standard input.
+    ['-c', '"$@" & cat > /dev/null; kill -9 $!', 'sh', pythonProgram('bao'), ...args],
+    { ...surroundings({}), stdio: 'pipe' },
   );
-  const killed = (): void => void child.kill('SIGKILL');
-  process.on('exit', killed);
   let said = '';
-  const port = await new Promise<number>((resolve, reject) => {
-    const fail = (what: string): void => {
-      clearTimeout(deadline);
-      child.kill('SIGKILL');
-      reject(new Error(`bao ${what}. It said: ${said}`));
-    };
+  const ready = await new Promise<RegExpExecArray>((resolve, reject) => {
     const deadline = setTimeout(() => {
-      fail('did not start in time');
+      child.stdin.end();
+      reject(new Error(`bao did not start in time. It said: ${said}`));
     }, startDeadlineMs);
-    child.once('error', (error) => {
-      fail(`could not be started: ${error.message}`);
-    });
-    child.once('close', () => {
-      fail('ended at once');
-    });
     const listen = (chunk: Buffer): void => {
       said = (said + chunk.toString()).slice(-20_000);
-      // It takes the port after its own for its cluster, and tells only that one.
-      const clusterPort = /cluster address: "[\d.]+:(\d+)"/.exec(said)?.[1];
-      if (clusterPort === undefined || !said.includes('server started!')) return;
+      const match = isReady.exec(said);
+      if (match === null) return;
       clearTimeout(deadline);
-      resolve(Number(clusterPort) - 1);
+      resolve(match);
     };
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
   });
   child.unref();
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdin, child.stdout, child.stderr]) {
     (stream as unknown as { unref: () => void }).unref();
   }
+  return {
+    ready,
+    stop: () =>
+      new Promise((resolve) => {
+        child.ref();
+        child.once('exit', () => {
+          resolve();
+        });
+        child.stdin.end();
+      }),
+  };
+}
+
+/** Starts a server on a free port of 127.0.0.1; it takes half a second. */
+export async function startVault({ tls = false }: { tls?: boolean } = {}): Promise<TestVault> {
+  const folder = temporaryFolder();
+  const {
+    ready: [, clusterPort],
+    stop,
+  } = await startBao(
+    [
+      ...['server', '-dev', '-dev-root-token-id=root', '-dev-listen-address=127.0.0.1:0'],
+      '-dev-no-store-token',
+      ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${folder}`] : []),
+    ],
+    // It takes the port after its own for its cluster, and tells only that one.
+    /cluster address: "[\d.]+:(\d+)"[^]*server started!/,
+  );
+  const port = Number(clusterPort) - 1;
 
   const certificateFile = tls
     ? join(folder, readdirSync(folder).find((name) => name.includes('ca.pem')) ?? '')
@@ -133,14 +151,6 @@ export async function startVault({ tls = false }: { tls?: boolean } = {}): Promi
       });
       return String(token);
     },
-    stop: () =>
-      new Promise((resolve) => {
-        process.off('exit', killed);
-        child.ref();
-        child.once('exit', () => {
-          resolve();
-        });
-        child.kill('SIGKILL');
-      }),
+    stop,
   };
 }
