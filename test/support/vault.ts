@@ -3,7 +3,7 @@
  * and no keys at first.
  */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
@@ -84,9 +84,25 @@ export async function startBao(
   };
 }
 
-/** Starts a server on a free port of 127.0.0.1; it takes half a second. */
-export async function startVault({ tls = false }: { tls?: boolean } = {}): Promise<TestVault> {
+/**
+ * Starts a server on a free port of 127.0.0.1; it takes half a second.
+ *
+ * @param options.auditLog a file for its audit log
+ * @param options.transit whether to mount the engine
+ */
+export async function startVault({
+  tls = false,
+  transit = true,
+  auditLog,
+}: { tls?: boolean; transit?: boolean; auditLog?: string } = {}): Promise<TestVault> {
   const folder = temporaryFolder();
+  const config = join(folder, 'audit.hcl');
+  if (auditLog !== undefined) {
+    writeFileSync(
+      config,
+      `audit "file" "log" {\n  options {\n    file_path = "${auditLog}"\n  }\n}\n`,
+    );
+  }
   const {
     ready: [, clusterPort],
     stop,
@@ -94,6 +110,7 @@ export async function startVault({ tls = false }: { tls?: boolean } = {}): Promi
     [
       ...['server', '-dev', '-dev-root-token-id=root', '-dev-listen-address=127.0.0.1:0'],
       '-dev-no-store-token',
+      ...(auditLog === undefined ? [] : [`-config=${config}`]),
       ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${folder}`] : []),
     ],
     // It takes the port after its own for its cluster, and tells only that one.
@@ -127,7 +144,7 @@ export async function startVault({ tls = false }: { tls?: boolean } = {}): Promi
     }
     return (answer.data ?? answer.auth ?? {}) as Record<string, unknown>;
   };
-  await call('sys/mounts/transit', { type: 'transit' });
+  if (transit) await call('sys/mounts/transit', { type: 'transit' });
   let policies = 0;
   return {
     endpoint,
