@@ -56,13 +56,10 @@ class VaultKeyring extends KeyringNode {
       const flag = KeyringTraceFlag.WRAPPING_KEY_GENERATED_DATA_KEY;
       material.setUnencryptedDataKey(dataKey, this.#trace(flag));
     }
-    const dataKey = unwrapDataKey(material.getUnencryptedDataKey());
-    const ciphertext = await this.#vault.encrypt(
-      this.#key,
-      context.user,
-      dataKey,
-      associatedDataOf(context),
-    );
+    const dataKey = unwrapDataKey(material.getUnencryptedDataKey()); // a copy
+    const ciphertext = await this.#vault
+      .encrypt(this.#key, context.user, dataKey, associatedDataOf(context))
+      .finally(() => dataKey.fill(0));
     return material.addEncryptedDataKey(
       new EncryptedDataKey({
         providerId: vaultProviderId,
@@ -86,9 +83,11 @@ class VaultKeyring extends KeyringNode {
       own.length > 0
         ? await this.#unwrap(material, own)
         : await this.#unwrapRsa(material, dataKeys);
-    if (dataKey.length !== material.suite.keyLengthBytes) throw cannotDecrypt(undefined);
+    // The library rejects a view of a larger buffer, and overwrites what it is given.
+    const copy = new Uint8Array(dataKey);
+    dataKey.fill(0);
     return material.setUnencryptedDataKey(
-      new Uint8Array(dataKey),
+      copy,
       this.#trace(
         KeyringTraceFlag.WRAPPING_KEY_DECRYPTED_DATA_KEY |
           KeyringTraceFlag.WRAPPING_KEY_VERIFIED_ENC_CTX,
