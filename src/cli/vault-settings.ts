@@ -15,7 +15,11 @@ export function vaultAddress(settings: Settings): Setting {
     );
   }
   const url = URL.canParse(address.value) ? new URL(address.value) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username !== '') {
+  if (
+    url === undefined ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.username + url.password !== ''
+  ) {
     throw usageError(
       `${titleOf(address)} is not an http or https URL.`,
       'It should look like https://vault.example.com:8200.',
@@ -56,7 +60,7 @@ function find(settings: Settings, ...names: SettingName[]): Setting | undefined 
   const setting = settings.find(...names);
   if (setting === undefined || !isFromImplicitFile(setting)) return setting;
   throw usageError(
-    `${titleOf(setting)} is not used, because nobody named that file: it may not be yours.`,
+    `${titleOf(setting)} is not used: no setting of Vault is taken from a file that was not named.`,
     `Set ${setting.name} in the environment, or name the file: --env-file .env`,
   );
 }

@@ -99,16 +99,15 @@ const rows: readonly Row[] = [
     code: 'KeyUnusable',
     status: [400],
     says: /missing 'context' for key derivation/,
-    message: ({ key }) => `The key ${key} is derived`,
-    hint: (call) =>
-      `Use a key that isn't (derived=false): the user is bound by associated_data. bao write -f ${keyPath(call)}`,
+    message: ({ key }) => `The key ${key} is a derived key, which is not supported`,
+    hint: (call) => `Use another key, made without derived=true, such as ${keyPath(call)}-2.`,
   },
   {
     code: 'Credentials',
     status: [400, 403],
     if: ({ hasToken }) => !hasToken,
     says: /permission denied|missing client token|invalid token/,
-    message: (call) => `${where(call)} wants a token, and there is none`,
+    message: (call) => `${where(call)} requires a token, and none was found`,
     hint: () =>
       'Log in (bao login, vault login), set BAO_TOKEN or VAULT_TOKEN, or use the address of an agent that logs in by itself.',
   },
@@ -117,7 +116,7 @@ const rows: readonly Row[] = [
     code: 'Credentials',
     status: [403],
     says: /invalid token/,
-    message: (call) => `${where(call)} does not know the token, or it has expired`,
+    message: (call) => `${where(call)} does not know this token, or it has expired`,
     hint: () => 'Log in again (bao login, vault login), or renew BAO_TOKEN or VAULT_TOKEN.',
   },
   {
@@ -125,8 +124,8 @@ const rows: readonly Row[] = [
     status: [403],
     message: (call) =>
       call.operation === 'look up'
-        ? `The Vault token may not look up ${call.key}`
-        : `The Vault token may not ${call.operation} with ${call.key} for ${call.user ?? 'this user'}`,
+        ? `The Vault token is not allowed to look up ${call.key}`
+        : `The Vault token is not allowed to ${call.operation} with ${call.key} for ${call.user ?? 'this user'}`,
     hint: ({ permission }) =>
       `Either its policy lacks ${permission}, perhaps for this user alone, or the token has expired, or belongs to another server or namespace: bao token lookup`,
   },
@@ -162,7 +161,7 @@ const rows: readonly Row[] = [
   {
     code: 'Unavailable',
     status: [301, 302, 303, 307, 308],
-    message: (call) => `${where(call)} points to another server, where no token is sent`,
+    message: (call) => `${where(call)} redirects to another server, and redirects are not followed`,
     hint: () => 'Set BAO_ADDR or VAULT_ADDR to the active server, or to the load balancer.',
   },
 ];

@@ -121,7 +121,7 @@ describe('a key', atOnce, () => {
       /can't encrypt messages for a user .*non-AEAD cipher suite rsa-4096/,
     ],
     ['ed', { type: 'ed25519' }, /non-AEAD cipher suite ed25519/],
-    ['derived', { derived: true }, /^The key transit\/derived is derived/],
+    ['derived', { derived: true }, /^The key transit\/derived is a derived key/],
   ] as const) {
     test(`of another kind: ${name}`, async () => {
       await vault.createKey(name, options);
@@ -274,7 +274,7 @@ describe('a token', atOnce, () => {
       failure,
       'Credentials',
       4,
-      /wants a token, and there is none \(HTTP 403: permission denied\)/,
+      /requires a token, and none was found \(HTTP 403: permission denied\)/,
       /^Log in/,
     );
   });
@@ -287,7 +287,7 @@ describe('a token', atOnce, () => {
       await failsToEncrypt('vault:key', { VAULT_TOKEN: token }),
       'AccessDenied',
       4,
-      /^The Vault token may not encrypt with transit\/key for alice \(HTTP 403\)\.$/,
+      /^The Vault token is not allowed to encrypt with transit\/key for alice \(HTTP 403\)\.$/,
       /policy lacks update on transit\/encrypt\/key.*or the token has expired/,
     );
     await vault.call('auth/token/revoke', { token });
@@ -310,7 +310,7 @@ describe('a token', atOnce, () => {
       '{"errors":["2 errors occurred:\\n\\t* permission denied\\n\\t* invalid token\\n\\n"]}';
     proxy.fault({ kind: 'answer', status: 403, contentType: 'application/json', body });
     const failure = await failsToDecrypt('vault:key', { VAULT_ADDR: proxy.endpoint });
-    assertFailure(failure, 'Credentials', 4, /does not know the token, or it has expired/);
+    assertFailure(failure, 'Credentials', 4, /does not know this token, or it has expired/);
   });
 });
 
@@ -426,7 +426,7 @@ describe('the way to the server', { concurrency: 4 }, () => {
       failure,
       'Unavailable',
       5,
-      /points to another server, where no token is sent \(HTTP 307\)/,
+      /redirects to another server, and redirects are not followed \(HTTP 307\)/,
     );
     assert.equal(elsewhere.count(), 0);
   });
