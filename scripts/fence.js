@@ -15,6 +15,7 @@ export const layers = [
   'messages',
   'keys',
   'envelope',
+  'vault',
   'kms',
   'formats',
   'streams',

@@ -11,7 +11,7 @@ export type AwsService = 'kms' | 'sts' | 'cloudformation' | 'secretsmanager';
 
 export interface Events {
   /** Requests will go to this host, which the settings name. Told before the first one goes. */
-  readonly endpoint: (service: AwsService, url: URL) => void;
+  readonly endpoint: (service: AwsService | 'vault', url: URL) => void;
   /** A Region can't be reached or fails: the run goes on in the next one. */
   readonly fallback: (error: KmsPocError, nextRegion: string) => void;
   /** A local key was created. */

@@ -81,6 +81,7 @@ export function createKeySources(
         ? connectWithFallback(region)
         : connectTo(region);
     },
+    connectVault: once(async () => (await import('./vault.ts')).connect(access)),
     defaultLocalKeyFile,
     readPassphrase: (file) => readPassphrase(file, passphraseFile, events),
     events,
@@ -97,6 +98,11 @@ const usesOf: Record<AwsService, string> = {
 /** What is said of each thing that happens. */
 const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
   endpoint: (service, { protocol, hostname }) => {
+    if (service === 'vault') {
+      if (protocol === 'https:' || isLoopback(hostname)) return;
+      warn(`data keys and the Vault token are sent to ${hostname}, without encryption.`);
+      return;
+    }
     const isAws = isAwsHost(hostname, service);
     const isInTheOpen = protocol === 'http:' && !isLoopback(hostname);
     if (isAws && !isInTheOpen) return;

@@ -25,7 +25,7 @@ const commonOptions = {
   user: option('NAME', 'the user the message is for (default: asked for in a terminal)', 'u'),
   key: option(
     'KEY',
-    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE or rsa:FILE[#FINGERPRINT] (default: KEY_ID)',
+    'an AWS KMS key (alias/NAME, key id or ARN), local, local:FILE, rsa:FILE[#FINGERPRINT] or vault:NAME (default: KEY_ID)',
     'k',
   ),
   in: option('FILE', 'read from FILE; - is standard input', 'i'),

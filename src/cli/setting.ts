@@ -22,6 +22,14 @@ export const settingNames = [
   'AWS_ENDPOINT_URL_STS',
   'AWS_ENDPOINT_URL_CLOUDFORMATION',
   'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+  'BAO_ADDR',
+  'VAULT_ADDR',
+  'BAO_TOKEN',
+  'VAULT_TOKEN',
+  'BAO_NAMESPACE',
+  'VAULT_NAMESPACE',
+  'BAO_CACERT',
+  'VAULT_CACERT',
 ] as const;
 
 export type SettingName = (typeof settingNames)[number];

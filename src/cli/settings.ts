@@ -48,8 +48,11 @@ export interface Settings {
   readonly requireSigned: () => boolean;
   /** Undefined: the AWS SDK's own chain decides. */
   readonly keyPair: (role: Role) => KeyPair | undefined;
-  /** A setting as it was given, in the environment or in the file. */
-  readonly find: (name: SettingName) => Setting | undefined;
+  /**
+   * A setting as it was given, in the environment or in the file. Of several names the first that is
+   * set, but each in the environment before any in the file.
+   */
+  readonly find: (...names: SettingName[]) => Setting | undefined;
 }
 
 const endpointNames = {
@@ -74,8 +77,7 @@ export function settingsOf(
   environment: Environment,
   file: SettingsFile | undefined,
 ): Settings {
-  /** Of several names the first that is set, but each in the environment before any in the file. */
-  const find = (...names: SettingName[]): Setting | undefined => {
+  const find: Settings['find'] = (...names) => {
     // An empty variable counts as not set, as for every AWS tool.
     for (const name of names) {
       const value = environment[name];

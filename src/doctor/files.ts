@@ -15,7 +15,7 @@ interface NamedFile {
 
 /** Of a key that is not there the routes tell, or that can't be read. */
 export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
-  const { settingsFile, passphraseFile, defaultLocalKeyFile, riskOf } = subject;
+  const { settingsFile, passphraseFile, vaultFiles, defaultLocalKeyFile, riskOf } = subject;
   const files = new Map<string, NamedFile>();
   if (settingsFile !== undefined) {
     files.set(settingsFile, { what: 'settings file', isSecret: true });
@@ -23,8 +23,9 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   if (passphraseFile !== undefined) {
     files.set(passphraseFile, { what: 'passphrase file', isSecret: true });
   }
+  for (const { file, ...named } of vaultFiles) files.set(file, named);
   for (const { reference } of allKeys(subject)) {
-    if (reference.kind === 'aws') continue;
+    if (reference.kind === 'aws' || reference.kind === 'vault') continue;
     files.set(reference.file ?? defaultLocalKeyFile(), await describe(reference));
   }
   for (const [file, { what, isSecret, fingerprintToPin }] of files) {
@@ -47,7 +48,9 @@ export async function* checkFiles(subject: Subject): AsyncGenerator<Check> {
   }
 }
 
-async function describe(reference: Exclude<KeyReference, { kind: 'aws' }>): Promise<NamedFile> {
+async function describe(
+  reference: Exclude<KeyReference, { kind: 'aws' | 'vault' }>,
+): Promise<NamedFile> {
   if (reference.kind === 'local') return { what: 'local key', isSecret: true };
   const { holdsPrivateKey, readRsaKey } = await import('../keys/rsa-key.ts');
   try {

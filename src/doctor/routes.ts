@@ -157,7 +157,8 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
   timedCheck('routes', key.name, async (): Promise<Finding> => {
     const { subject, user } = drill;
     const { reference } = key;
-    if (reference.kind === 'aws') {
+    const isSymmetricInVault = reference.kind === 'vault' && !drill.rsaKeys.has(key);
+    if (reference.kind === 'aws' || isSymmetricInVault) {
       return skipped('Nothing is encrypted with it any more, so there is no message to try.');
     }
     const canary = await encryptForOne(drill, key);
@@ -170,15 +171,24 @@ const drillOldKey = (drill: Drill, key: NamedKey): Promise<Check> =>
 const encryptForOne = async (drill: Drill, key: NamedKey): Promise<Canary> =>
   encryptCanary(drill.user, [await openForEncryption(drill, key)], shortBytes, drill.subject.sign);
 
-/** As `kms-encrypt` does, except that a local key is never created. */
+/**
+ * As `kms-encrypt` does, except that a local key is never created, and that for an RSA key in Vault, which
+ * only opens messages, its public half encrypts.
+ */
 async function openForEncryption(
-  { subject }: Drill,
-  { reference }: NamedKey,
+  { subject, rsaKeys }: Drill,
+  key: NamedKey,
 ): Promise<EncryptionKey> {
+  const { reference } = key;
   const sources = subject.encryptor.keySources();
+  const { publicKey, fingerprint = '' } = rsaKeys.get(key) ?? {};
+  if (publicKey !== undefined) {
+    const { rsaWrappingKey } = await import('../envelope/rsa-wrapping-key.ts');
+    return { kind: 'other', load: () => Promise.resolve(rsaWrappingKey(fingerprint, publicKey)) };
+  }
   if (reference.kind !== 'local') return openEncryptionKey(reference, sources);
   const wrappingKey = await unwrappingKey(reference, sources).open();
-  return { kind: 'file', load: () => Promise.resolve(wrappingKey) };
+  return { kind: 'other', load: () => Promise.resolve(wrappingKey) };
 }
 
 /**

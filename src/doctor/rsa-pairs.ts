@@ -1,19 +1,33 @@
-/** Finds out which of the available RSA keys belong together. */
+/** Finds out which of the available RSA keys belong together, in files and in Vault. */
+import { createPublicKey, type KeyObject } from 'node:crypto';
+
 import { KmsPocError } from '../errors.ts';
-import type { RsaKey } from '../keys/rsa-key.ts';
+import { keyReferenceText } from '../keys/key-reference.ts';
 import { type Check, check, ok } from './check.ts';
 import { allKeys, type NamedKey, type Subject } from './subject.ts';
 
+interface RsaHalf {
+  /** The name of its file, or of the key in Vault. */
+  readonly title: string;
+  /** Of a key in Vault, its newest version's. */
+  readonly fingerprint: string;
+  /** Of a key in Vault, all of its versions'. */
+  readonly fingerprints: readonly string[];
+  /** Whether it is the private half, which opens messages. */
+  readonly opens: boolean;
+  /** Of a key in Vault, where encrypting takes a file. */
+  readonly publicKey?: KeyObject;
+}
+
 /** The keys that could be read. The others have rows of their own that say what is wrong. */
-export type RsaKeys = ReadonlyMap<NamedKey, RsaKey>;
+export type RsaKeys = ReadonlyMap<NamedKey, RsaHalf>;
 
 export async function readRsaKeys(subject: Subject): Promise<RsaKeys> {
-  const rsaKeys = new Map<NamedKey, RsaKey>();
+  const rsaKeys = new Map<NamedKey, RsaHalf>();
   for (const each of allKeys(subject)) {
-    if (each.reference.kind !== 'rsa') continue;
-    const { readRsaKey } = await import('../keys/rsa-key.ts');
     try {
-      rsaKeys.set(each, await readRsaKey(each.reference, subject.readPassphrase));
+      const half = await readHalf(subject, each);
+      if (half !== undefined) rsaKeys.set(each, half);
     } catch (error) {
       if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
     }
@@ -21,12 +35,33 @@ export async function readRsaKeys(subject: Subject): Promise<RsaKeys> {
   return rsaKeys;
 }
 
+async function readHalf(subject: Subject, { reference }: NamedKey): Promise<RsaHalf | undefined> {
+  if (reference.kind === 'rsa') {
+    const { readRsaKey } = await import('../keys/rsa-key.ts');
+    const { file, fingerprint, key } = await readRsaKey(reference, subject.readPassphrase);
+    const opens = key.type === 'private';
+    return { title: file, fingerprint, fingerprints: [fingerprint], opens };
+  }
+  if (reference.kind !== 'vault') return undefined;
+  const { publicKeys } = await (await subject.vault()).describe(reference);
+  const newest = [...publicKeys].at(-1);
+  if (newest === undefined) return undefined;
+  const [fingerprint, { pem }] = newest;
+  return {
+    title: keyReferenceText(reference),
+    fingerprint,
+    fingerprints: [...publicKeys.keys()],
+    opens: true,
+    publicKey: createPublicKey(pem),
+  };
+}
+
 /** The key that opens what was encrypted with this one: for a public key, its private key. */
 export function openerOf(rsaKeys: RsaKeys, key: NamedKey): NamedKey | undefined {
   const rsaKey = rsaKeys.get(key);
-  if (rsaKey === undefined || rsaKey.key.type === 'private') return key;
+  if (rsaKey === undefined || rsaKey.opens) return key;
   return [...rsaKeys].find(
-    ([, each]) => each.key.type === 'private' && each.fingerprint === rsaKey.fingerprint,
+    ([, each]) => each.opens && each.fingerprints.includes(rsaKey.fingerprint),
   )?.[0];
 }
 
@@ -37,13 +72,14 @@ export const fingerprintOf = (rsaKeys: RsaKeys, key: NamedKey): string => {
 
 /** Says which backup key a private key belongs to. */
 export function whoseHalf(rsaKeys: RsaKeys, subject: Subject, key: NamedKey): string {
-  const fingerprint = rsaKeys.get(key)?.fingerprint;
-  if (fingerprint === undefined) return '';
+  const rsaKey = rsaKeys.get(key);
+  if (rsaKey === undefined) return '';
   const partner = [subject.key, ...subject.backupKeys].find(
-    (each) => each !== undefined && rsaKeys.get(each)?.fingerprint === fingerprint,
+    (each) =>
+      each !== undefined && rsaKey.fingerprints.includes(rsaKeys.get(each)?.fingerprint ?? ''),
   );
   const whose = partner === undefined ? 'for no key in use' : `for ${partner.name}`;
-  return `: it is the private key ${whose} (${fingerprint})`;
+  return `: it is the private key ${whose} (${rsaKey.fingerprint})`;
 }
 
 /**
@@ -61,13 +97,13 @@ export function comparePrivateKey(
     const fingerprint = rsaKeys.get(each)?.fingerprint;
     return fingerprint === undefined ? [] : [{ name: each.name, fingerprint }];
   });
-  if (given?.key.type !== 'private' || backups.length === 0) return undefined;
+  if (given?.opens !== true || backups.length === 0) return undefined;
   return check('routes', `${key.name} is a backup key`, () => {
-    const fits = backups.find(({ fingerprint }) => fingerprint === given.fingerprint);
+    const fits = backups.find(({ fingerprint }) => given.fingerprints.includes(fingerprint));
     if (fits !== undefined) return ok(`the private key for ${fits.name}`);
     throw new KmsPocError(
       'WrongKey',
-      `The private key ${given.file} (${given.fingerprint}) does not match any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
+      `The private key ${given.title} (${given.fingerprint}) does not match any backup key (${backups.map(({ fingerprint }) => fingerprint).join(', ')}).`,
       'Use the private key that belongs to the public key in BACKUP_KEYS.',
     );
   });

@@ -4,6 +4,7 @@ import type { Stats } from 'node:fs';
 import type { KeyReference } from '../keys/key-reference.ts';
 import type { KeySources } from '../keys/key-sources.ts';
 import type { KeyStates } from '../kms/key-state.ts';
+import type { Vault } from '../vault/vault.ts';
 
 export interface NamedKey {
   /** What to call it: `KEY_ID`, `backup key 1`. */
@@ -40,6 +41,12 @@ export interface Subject {
   readonly region: string | undefined;
   readonly settingsFile: string | undefined;
   readonly passphraseFile: string | undefined;
+  /** Those that a run with a Vault key reads, if they are there. */
+  readonly vaultFiles: readonly {
+    readonly file: string;
+    readonly what: string;
+    readonly isSecret: boolean;
+  }[];
   /** Who else could have changed, or can read, a file; undefined: nobody. */
   readonly riskOf: (
     file: string,
@@ -51,6 +58,8 @@ export interface Subject {
   readonly readPassphrase: (file: string) => Promise<Uint8Array>;
   /** Whether the key was given for this run, with --key. */
   readonly isKeyFromOption: boolean;
+  /** Both roles use the same token. @throws KmsPocError Usage */
+  readonly vault: () => Promise<Vault>;
   readonly encryptor: RoleAccess;
   readonly decryptor: RoleAccess;
 }

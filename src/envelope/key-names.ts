@@ -13,8 +13,23 @@ export interface EncryptedDataKeyInfo {
 /** What a header calls our keys: this provider id, with the key's fingerprint as the name. */
 export const localKeyNamespace = 'kms-poc-local';
 export const rsaKeyNamespace = 'kms-poc-rsa';
+/** What it calls transit keys of Vault, with MOUNT/NAME as the name: docs/vault.md. */
+export const vaultProviderId = 'kms-poc-vault';
 /** What it calls KMS keys, with the ARN as the name, as in every AWS Encryption SDK. */
 export const kmsProviderId = 'aws-kms';
+
+/**
+ * Whether a data key could be one of a transit key, as far as a header tells: which RSA key it has, if
+ * any, only Vault knows.
+ *
+ * @param vaultKeyName MOUNT/NAME
+ */
+export const mayBeVaultKey = (
+  vaultKeyName: string,
+  { providerId, providerInfo }: Pick<EncryptedDataKeyInfo, 'providerId' | 'providerInfo'>,
+): boolean =>
+  (providerId === vaultProviderId && providerInfo === vaultKeyName) ||
+  providerId === rsaKeyNamespace;
 
 /**
  * Returns what to call a key when talking to people, from what a header says about it.
@@ -32,6 +47,8 @@ export function keyTitle(
       return `local key ${shown(keyName)}`;
     case rsaKeyNamespace:
       return `RSA key ${shown(keyName)}`;
+    case vaultProviderId:
+      return `Vault key ${shown(keyName)}`;
     default:
       return `${shown(keyName)} of ${shown(providerId)}`;
   }

@@ -57,6 +57,8 @@ export const unwrapDataKey = async (
       // This key can't be had, or doesn't unwrap: another one may.
       if (error instanceof BadDataKey) badDataKey ??= error;
       else if (!(error instanceof KmsPocError) || error.code === 'Interrupted') throw error;
+      // A key of which only its service can tell whether it is meant.
+      else if (error.code === 'WrongKey') otherKeys.push(configured.name);
       else failures.push(error);
     }
   }

@@ -1,11 +1,17 @@
 /** Turns a key as the user names it into one that may open a message. */
-import { kmsProviderId, localKeyNamespace, rsaKeyNamespace } from '../envelope/key-names.ts';
+import {
+  kmsProviderId,
+  localKeyNamespace,
+  mayBeVaultKey,
+  rsaKeyNamespace,
+} from '../envelope/key-names.ts';
 import type { UnwrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError } from '../errors.ts';
 import { isKeyArn, isSameKmsKey } from '../formats/kms-arn.ts';
 import { openAwsKey, wrapWithAwsKey } from './aws-key.ts';
-import type { KeyReference } from './key-reference.ts';
+import { type KeyReference, keyReferenceText } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
+import { wrapWithVaultKey } from './vault-key.ts';
 
 /** Touches no file and makes no call until a message's header needs it. */
 export function unwrappingKey(reference: KeyReference, sources: KeySources): UnwrappingKey {
@@ -50,6 +56,14 @@ export function unwrappingKey(reference: KeyReference, sources: KeySources): Unw
           if (key.type === 'private') return wrappingKey;
           return { ...wrappingKey, onlyWraps: privateKeyMissing(file) };
         },
+      };
+    }
+    case 'vault': {
+      const { mount, name } = reference;
+      return {
+        name: keyReferenceText(reference),
+        mayBeNamedBy: (dataKey) => mayBeVaultKey(`${mount}/${name}`, dataKey),
+        open: () => wrapWithVaultKey(reference, sources),
       };
     }
   }

@@ -7,11 +7,12 @@ import { isSameKmsKey } from '../formats/kms-arn.ts';
 import { type AwsKey, openAwsKey, wrapWithAwsKey } from './aws-key.ts';
 import type { KeyReference } from './key-reference.ts';
 import type { KeySources } from './key-sources.ts';
+import { wrapWithVaultKey } from './vault-key.ts';
 
 export type EncryptionKey =
   | AwsKey
   | {
-      readonly kind: 'file';
+      readonly kind: 'other';
       /** Creates a local key if there is none yet, but only once there is a message to encrypt. */
       readonly load: () => Promise<WrappingKey>;
     };
@@ -48,7 +49,7 @@ export async function openEncryptionKey(
       const existing = await readLocalKey(file);
       if (existing?.stat !== undefined) sources.events.keyFile(file, existing.stat, true);
       return {
-        kind: 'file',
+        kind: 'other',
         load: async () => {
           const key = existing ?? (await makeLocalKey(file));
           // In a race, only the process that made it says so.
@@ -67,7 +68,11 @@ export async function openEncryptionKey(
         sources.readPassphrase,
       );
       sources.events.keyFile(reference.file, stat, isSecret);
-      return { kind: 'file', load: () => Promise.resolve(rsaWrappingKey(fingerprint, key)) };
+      return { kind: 'other', load: () => Promise.resolve(rsaWrappingKey(fingerprint, key)) };
+    }
+    case 'vault': {
+      const wrappingKey = await wrapWithVaultKey(reference, sources);
+      return { kind: 'other', load: () => Promise.resolve(wrappingKey) };
     }
   }
 }

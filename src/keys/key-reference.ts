@@ -25,10 +25,18 @@ export interface RsaKeyReference {
   readonly fingerprint: string | undefined;
 }
 
-export type KeyReference = AwsKeyReference | LocalKeyReference | RsaKeyReference;
+/** A transit key of HashiCorp Vault or OpenBao. */
+export interface VaultKeyReference {
+  readonly kind: 'vault';
+  readonly mount: string;
+  readonly name: string;
+}
+
+export type KeyReference =
+  AwsKeyReference | LocalKeyReference | RsaKeyReference | VaultKeyReference;
 
 const howToNameAKey =
-  'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE, rsa:FILE or rsa:FILE#FINGERPRINT.';
+  'A key is an AWS KMS alias/NAME, key id, key ARN or alias ARN, or local, local:FILE, rsa:FILE, rsa:FILE#FINGERPRINT or vault:[MOUNT/]NAME.';
 
 // The formats of KeyId in https://docs.aws.amazon.com/kms/latest/APIReference/API_Encrypt.html. Key
 // ids don't have to be UUIDs: multi-Region ids are `mrk-` and 32 hex digits, and more may come.
@@ -36,6 +44,11 @@ const keyArn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(?:key\/[A-Za-z0-9-]+|al
 const alias = /^alias\/[\w/-]+$/;
 const bareKeyId =
   /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/i;
+
+// A key's name has the letters that Vault allows; of the path of a mount no more than those either, so
+// that nothing in it can lead elsewhere on the server.
+const vaultKey = /^vault:((?:\w(?:[\w.-]*\w)?\/)*)(\w(?:[\w.-]*\w)?)$/;
+const defaultMount = 'transit';
 
 /** A `#` in a name is part of it, unless a whole fingerprint follows. */
 const rsaFile = /^rsa:(.*?)(?:#([0-9a-fA-F]{32}))?$/s;
@@ -61,6 +74,15 @@ export function parseKeyReference(text: string, source: string): KeyReference {
       fingerprint: fingerprint?.toLowerCase(),
     };
   }
+  if (text.startsWith('vault:')) {
+    const [, mount = '', name] = vaultKey.exec(text) ?? [];
+    if (name !== undefined)
+      return { kind: 'vault', mount: mount.slice(0, -1) || defaultMount, name };
+    throw usageError(
+      `${source} has no name of a transit key after vault:.`,
+      'It looks like vault:NAME, or vault:MOUNT/NAME for an engine that is not mounted at transit/.',
+    );
+  }
   const arn = keyArn.exec(text);
   if (arn) return { kind: 'aws', keyId: text, arnRegion: arn[1] };
   if (alias.test(text) || bareKeyId.test(text)) {
@@ -72,10 +94,13 @@ export function parseKeyReference(text: string, source: string): KeyReference {
 }
 
 /** Whether two references name a key in the same way. An alias and an ARN may still be one key. */
-export const isSameReference = (one: KeyReference, other: KeyReference): boolean =>
-  one.kind === 'aws'
-    ? other.kind === 'aws' && one.keyId === other.keyId
-    : other.kind === one.kind && other.file === one.file;
+export function isSameReference(one: KeyReference, other: KeyReference): boolean {
+  if (one.kind === 'aws') return other.kind === 'aws' && one.keyId === other.keyId;
+  if (one.kind === 'vault') {
+    return other.kind === 'vault' && one.mount === other.mount && one.name === other.name;
+  }
+  return other.kind === one.kind && other.file === one.file;
+}
 
 /**
  * Parses a comma-separated list of key references. Empty entries and surrounding spaces are
@@ -98,5 +123,7 @@ export function keyReferenceText(reference: KeyReference): string {
       return reference.file === undefined ? 'local' : `local:${reference.file}`;
     case 'rsa':
       return `rsa:${reference.file}${reference.fingerprint === undefined ? '' : `#${reference.fingerprint}`}`;
+    case 'vault':
+      return `vault:${reference.mount === defaultMount ? '' : `${reference.mount}/`}${reference.name}`;
   }
 }

@@ -2,10 +2,11 @@
  * RSA keys in PEM files. The public key encrypts and needs nothing else; the private key can be
  * kept offline, or in any key service that decrypts RSA-OAEP.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import type { Stats } from 'node:fs';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../errors.ts';
+import { rsaFingerprint } from '../formats/rsa-fingerprint.ts';
 import { toUtf8 } from '../formats/text.ts';
 import { asBuffer } from '../streams/byte-stream.ts';
 import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
@@ -155,14 +156,5 @@ function describe(file: string, stat: Stats, key: KeyObject): RsaKey {
       `Create one with at least ${minModulusBits} bits: see docs/recovery.md.`,
     );
   }
-  return { file, fingerprint: fingerprintOf(publicKey), key, stat, isSecret };
+  return { file, fingerprint: rsaFingerprint(publicKey), key, stat, isSecret };
 }
-
-/**
- * A hash of the public key in DER (SubjectPublicKeyInfo), so that other tools can compute it too.
- */
-const fingerprintOf = (publicKey: KeyObject): string =>
-  createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex')
-    .slice(0, 32);

@@ -34,6 +34,7 @@ import {
 import { type Moto, startMoto, type TestKey } from '../support/moto.ts';
 import { pythonProgram } from '../support/python.ts';
 import { makeRsaPair, writePrivate } from '../support/rsa-keys.ts';
+import { startVault } from '../support/vault.ts';
 
 const projectFolder = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(projectFolder, 'docs', 'recovery.md'), 'utf8');
@@ -64,6 +65,7 @@ before(async () => {
     putOnPath(name, join(projectFolder, 'dist', `${name}.js`));
   }
   putOnPath('aws', pythonProgram('aws'));
+  putOnPath('bao', pythonProgram('bao'));
   putOnPath('python3', pythonProgram('python'));
 
   moto = await startMoto();
@@ -507,6 +509,25 @@ drill('rsa-der', async (t) => {
   assert.equal(statSync(file).mode & 0o077, 0);
 });
 
+drill('vault-import', async (t) => {
+  const vault = await startVault();
+  t.after(() => vault.stop());
+  const { block, encryptAll, file, folder } = await scene(t);
+  await encryptAll();
+  await block('rsa-der');
+  const stored = [file('secret.b64'), file('messages.jsonl')];
+  await block('vault-import', { ...vault.env, ...withoutAws, BAO_ADDR: vault.endpoint });
+  assert.deepEqual([file('opened.txt'), file('opened.jsonl')], [secret, batch]);
+  assert.deepEqual([file('secret.b64'), file('messages.jsonl')], stored);
+  assert.ok(
+    !readdirSync(folder).some((name) => /\.(?:der|b64)$/.test(name) && name.includes('private')),
+  );
+  const { keys } = await vault.call('transit/keys/kms-poc-backup');
+  const imported = (keys as Record<string, { public_key: string }>)['1']?.public_key ?? '';
+  const der = createPublicKey(imported).export({ type: 'spki', format: 'der' });
+  assert.equal(createHash('sha256').update(der).digest('hex').slice(0, 32), fingerprint);
+});
+
 /** The blocks use the path on Linux. */
 const localKey = process.platform === 'linux' ? 'local' : 'local:data/kms-poc/local.key';
 
@@ -546,4 +567,23 @@ drill('rotation', async (t) => {
   await all.encryptAll();
   await all.block('rotation', { KEY_ID: key.keyArn });
   assert.equal(all.file('opened.txt'), secret);
+});
+
+drill('vault-rotation', async (t) => {
+  const vault = await startVault();
+  t.after(() => vault.stop());
+  await vault.createKey('kms-poc');
+  const all = await scene(t, { KEY_ID: 'vault:kms-poc' });
+  await all.encryptAll(vault.env);
+  await all.block('vault-rotation', vault.env);
+  assert.equal(all.file('opened.txt'), secret);
+  // Unlike moto's, this rotation can take the old version away.
+  await vault.call('transit/keys/kms-poc/config', { min_decryption_version: 2 });
+  const open = ['-u', 'alice', '-i', 'secret.b64'];
+  const refused = await run('kms-decrypt', open, { cwd: all.folder, env: vault.env });
+  assert.deepEqual([refused.status, refused.stdout.length], [4, 0]);
+  const command = /bao write (\S+) (min_decryption_version=1)$/m.exec(refused.stderr);
+  assert.ok(command, refused.stderr);
+  await vault.call(command[1] ?? '', { min_decryption_version: 1 });
+  await assertOpens(all, [], vault.env);
 });

@@ -3,7 +3,8 @@
  * and changed copies of them, each with the error that it must give. See README.md in this folder.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, readdirSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
+import { chmodSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ErrorCode, exitStatus, KmsPocError } from '../../src/errors.ts';
@@ -14,6 +15,8 @@ import { type Finished, run, temporaryFolder } from '../support/command.ts';
 import { readFailure } from '../support/failure.ts';
 import { testKeySources } from '../support/key-sources.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
+import { pythonProgram } from '../support/python.ts';
+import { startVault, type TestVault } from '../support/vault.ts';
 import {
   ciphertextOf,
   frozenFiles,
@@ -34,15 +37,32 @@ const messages = vectors.filter((vector) => !isBatch(vector));
 const cwd = temporaryFolder();
 const home = temporaryFolder();
 let moto: Moto;
+let vault: TestVault;
 before(async () => {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const keys = join(cwd, 'test-keys');
   cpSync(join(goldenFolder, 'test-keys'), keys, { recursive: true });
   // Git doesn't store the mode of a key file.
   for (const name of readdirSync(keys)) chmodSync(join(keys, name), 0o600);
-  moto = await startMoto({ keysFile: join(keys, 'kms-keys.json') });
+  [moto, vault] = await Promise.all([
+    startMoto({ keysFile: join(keys, 'kms-keys.json') }),
+    startVault(),
+  ]);
+  const backup = readFileSync(join(keys, 'vault-key.backup'), 'utf8').trim();
+  await vault.call('transit/restore/golden', { backup });
+  await importIntoVault('golden-rsa', join(keys, 'rsa-private.pem'));
 });
-after(() => moto.stop());
+after(() => Promise.all([moto.stop(), vault.stop()]));
+
+/** The way docs/recovery.md says to do it. */
+async function importIntoVault(name: string, pemFile: string): Promise<void> {
+  const file = join(cwd, 'imported');
+  const der = createPrivateKey(readFileSync(pemFile)).export({ type: 'pkcs8', format: 'der' });
+  writeFileSync(file, der.toString('base64'));
+  const args = ['transit', 'import', `transit/keys/${name}`, `@${file}`, 'type=rsa-3072'];
+  const { status, stderr } = await run(pythonProgram('bao'), args, { env: vault.env });
+  assert.equal(status, 0, stderr);
+}
 
 /** Runs the built command with these keys and no others. */
 function runDecrypt(
@@ -57,6 +77,7 @@ function runDecrypt(
     home,
     env: {
       ...moto.env,
+      ...vault.env,
       USERS: '*',
       DECRYPT_KEYS: others.join(),
       RSA_PASSPHRASE_FILE: join('test-keys', 'passphrase'),
@@ -66,7 +87,7 @@ function runDecrypt(
 
 /** The code behind the command, in the process of the tests. */
 async function decryptHere({ user = '', keys }: Vector, ciphertext: Uint8Array): Promise<Outcome> {
-  const sources = testKeySources({ endpoint: moto.endpoint });
+  const sources = testKeySources({ endpoint: moto.endpoint, vaultAddress: vault.endpoint });
   const references = keys.map((key) =>
     parseKeyReference(key.replace(':test-keys', `:${join(cwd, 'test-keys')}`), '--key'),
   );
@@ -106,7 +127,11 @@ describe('the files', () => {
       ]),
     );
     const unused = frozenFiles().filter((name) => !used.has(name));
-    assert.deepEqual(unused, ['test-keys/kms-keys.json', 'test-keys/passphrase']);
+    assert.deepEqual(unused, [
+      'test-keys/kms-keys.json',
+      'test-keys/passphrase',
+      'test-keys/vault-key.backup',
+    ]);
   });
 });
 

@@ -16,6 +16,7 @@ import { collect, inPieces } from '../support/bytes.ts';
 import { type Environment, run, temporaryFolder } from '../support/command.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
 import { pythonProgram } from '../support/python.ts';
+import { startVault, type TestVault } from '../support/vault.ts';
 import {
   frozenFiles,
   frozenFolders,
@@ -37,6 +38,9 @@ const rsaPublic = 'rsa:test-keys/rsa-public.pem';
 let startedMoto: Promise<Moto> | undefined;
 const moto = (): Promise<Moto> =>
   (startedMoto ??= startMoto({ keysFile: keyFile('kms-keys.json') }));
+
+let startedVault: Promise<TestVault> | undefined;
+const vault = (): Promise<TestVault> => (startedVault ??= startVault());
 
 interface KmsKey {
   account: string;
@@ -148,6 +152,23 @@ const newKmsKeys = (): string => {
   return `${JSON.stringify(keys, null, 2)}\n`;
 };
 
+/** As Vault's own backup has it, key and all. */
+const newVaultKey = async (): Promise<string> => {
+  const { call, createKey } = await vault();
+  await createKey('golden', { exportable: true, allow_plaintext_backup: true });
+  const { backup } = await call('transit/backup/golden');
+  await call('transit/keys/golden/config', { deletion_allowed: true });
+  await call('transit/keys/golden', {}, 'DELETE');
+  return `${String(backup)}\n`;
+};
+
+const encryptedByVault = async (name: string): Promise<Buffer> => {
+  const { call, env } = await vault();
+  const backup = readFileSync(keyFile('vault-key.backup'), 'utf8').trim();
+  await call('transit/restore/golden', { backup });
+  return encrypted(() => 'vault:golden', bytes, env)(name);
+};
+
 const withoutCommitment = { text: 'this is a secret', policy: 'FORBID_ENCRYPT_ALLOW_DECRYPT' };
 const alice = ['-u', 'alice'];
 const bytes = [...alice, '--binary'];
@@ -171,6 +192,7 @@ const recipes: Record<string, Recipe> = {
     ]),
   'test-keys/other-rsa-private.pem': newRsaKey,
   'test-keys/kms-keys.json': newKmsKeys,
+  'test-keys/vault-key.backup': newVaultKey,
 
   'messages/local.enc': encrypted(() => local, bytes),
   'messages/local.b64': encrypted(() => local, alice),
@@ -211,6 +233,7 @@ const recipes: Record<string, Recipe> = {
   'messages/kms-no-bytes.enc': encrypted(kmsKeyArn, bytes),
   'messages/kms-and-rsa.enc': encrypted(kmsKeyArn, bytes, { BACKUP_KEYS: rsaPublic }),
   'messages/kms-multi-region.enc': encrypted(() => kmsKeyArn({ multiRegion: true }), bytes),
+  'messages/vault.enc': encryptedByVault,
   'messages/python.enc': encryptedByPython('AES_256_GCM_HKDF_SHA512_COMMIT_KEY', 256),
   'messages/python-without-frames.enc': encryptedByPython('AES_256_GCM_HKDF_SHA512_COMMIT_KEY', 0),
   // Its default suite and frame length.
@@ -264,4 +287,5 @@ try {
   await make(chosen.length > 0 ? chosen : Object.keys(recipes));
 } finally {
   await (await startedMoto)?.stop();
+  await (await startedVault)?.stop();
 }

@@ -73,7 +73,10 @@ export interface SeenRequest {
   method: string;
   path: string;
   headers: IncomingMessage['headers'];
-  /** Such as `Encrypt`, from the X-Amz-Target header, or from the Action of a form, as STS uses. */
+  /**
+   * Such as `Encrypt`, from the X-Amz-Target header, or from the Action of a form, as STS uses; of Vault
+   * `encrypt`, from the path.
+   */
   operation: string;
   /**
    * The Region that the request was signed for, such as `eu-central-1`; empty without a signature.
@@ -252,7 +255,9 @@ function describe(request: IncomingMessage, body: Buffer): SeenRequest {
     operation:
       typeof target === 'string'
         ? target.slice(target.indexOf('.') + 1)
-        : (new URLSearchParams(body.toString()).get('Action') ?? ''),
+        : (/^\/v1\/.*?(\w+)\/[\w.-]+$/.exec(request.url ?? '')?.[1] ??
+          new URLSearchParams(body.toString()).get('Action') ??
+          ''),
     region,
     accessKeyId,
     body: json,

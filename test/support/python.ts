@@ -8,11 +8,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const requirementsFile = join(import.meta.dirname, '..', 'requirements.txt');
+/** With hashes, which pip wants for all of a file or for none. */
+const hashedRequirementsFile = join(import.meta.dirname, '..', 'requirements-openbao.txt');
 const environmentFolder = join(import.meta.dirname, '..', '.venv');
 const stampFile = join(environmentFolder, 'made-from');
 
 export type PythonProgram =
-  'python' | 'aws' | 'aws-encryption-cli' | 'cfn-lint' | 'shellcheck' | 'shfmt';
+  'python' | 'aws' | 'aws-encryption-cli' | 'bao' | 'cfn-lint' | 'shellcheck' | 'shfmt';
 
 /**
  * @returns the path of a program in the environment
@@ -35,7 +37,9 @@ export function pythonProgram(name: PythonProgram): string {
  * @throws with a line for the user if Python, its venv module or the packages are not available
  */
 export function ensurePythonEnvironment(say: (line: string) => void): void {
-  const stamp = `${createHash('sha256').update(readFileSync(requirementsFile)).digest('hex')} ${pythonVersion()}\n`;
+  const hash = createHash('sha256');
+  for (const file of [requirementsFile, hashedRequirementsFile]) hash.update(readFileSync(file));
+  const stamp = `${hash.digest('hex')} ${pythonVersion()}\n`;
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
 
   say('Making a Python environment for the tests, once; this takes a minute ...');
@@ -46,8 +50,10 @@ export function ensurePythonEnvironment(say: (line: string) => void): void {
     );
   }
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-  if (!succeeds(join(environmentFolder, 'bin', 'python'), [...install, '-r', requirementsFile])) {
-    throw new Error('pip could not install test/requirements.txt; what it said is above.');
+  for (const file of [requirementsFile, hashedRequirementsFile]) {
+    if (!succeeds(join(environmentFolder, 'bin', 'python'), [...install, '-r', file])) {
+      throw new Error(`pip could not install ${file}; what it said is above.`);
+    }
   }
   // Written last, so that an interrupted install is done again.
   writeFileSync(stampFile, stamp);

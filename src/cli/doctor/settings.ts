@@ -19,6 +19,7 @@ import {
 import { isFromOption, type Setting, titleOf } from '../setting.ts';
 import { checkUser } from '../setting-values.ts';
 import type { Role, Settings } from '../settings.ts';
+import { vaultRows } from './vault-settings.ts';
 
 export interface ReadSettings {
   readonly rows: readonly Row[];
@@ -62,7 +63,8 @@ export function readDoctorSettings(
     return regions;
   };
 
-  const usesAws = [key, ...backupKeys, ...oldKeys].some((each) => each?.kind === 'aws');
+  const uses = (kind: KeyReference['kind']): boolean =>
+    [key, ...backupKeys, ...oldKeys].some((each) => each?.kind === kind);
   const rows: Row[] = [
     ['settings file', () => ok(settings.file?.path ?? 'none (no .env in this folder)')],
     [
@@ -105,7 +107,8 @@ export function readDoctorSettings(
       ...[key, ...oldKeys],
       ...backupKeys.filter(({ kind }) => kind === 'local'),
     ]),
-    ...awsRows(settings, usesAws),
+    ...awsRows(settings, uses('aws')),
+    ...(uses('vault') ? vaultRows(settings) : []),
   ];
   const keyName =
     keyId === undefined ? 'local key' : isFromOption(keyId) ? titleOf(keyId) : 'KEY_ID';
@@ -140,7 +143,7 @@ function requireSignedRow(settings: Settings, keys: readonly (KeyReference | und
         'Set SIGN=yes too, unless nothing is encrypted or re-encrypted with these settings.',
       );
     }
-    const other = keys.find((key) => key !== undefined && key.kind !== 'aws');
+    const other = keys.find((key) => key?.kind === 'local' || key?.kind === 'rsa');
     return other === undefined
       ? ok(text)
       : advice(

@@ -9,6 +9,7 @@ import { isFromOption } from '../setting.ts';
 import type { Role } from '../settings.ts';
 import { askOnce, readPassphrase } from '../terminal/ask-passphrase.ts';
 import type { ReadSettings } from './settings.ts';
+import { vaultFiles } from './vault-settings.ts';
 
 export function createSubject(
   access: Access,
@@ -33,10 +34,14 @@ export function createSubject(
     region,
     settingsFile: settings.file?.path,
     passphraseFile,
+    vaultFiles: [key, ...backupKeys, ...oldKeys].some((each) => each?.reference.kind === 'vault')
+      ? vaultFiles(settings)
+      : [],
     riskOf,
     defaultLocalKeyFile,
     readPassphrase: shared.readPassphrase,
     isKeyFromOption: isFromOption(settings.keyId),
+    vault: once(async () => (await import('../vault.ts')).connect(shared)),
     encryptor: createRoleAccess('ENCRYPTOR', shared),
     decryptor: createRoleAccess('DECRYPTOR', shared),
   };
