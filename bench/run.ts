@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- start-up | streams | batch | scale | peers …]`: speed as ratios to references that are
  * measured in the same run. Prints tables in Markdown; a run of all of them also puts them into
- * README.md, between `<!-- bench -->` and `<!-- /bench -->`.
+ * docs/speed.md, between `<!-- bench -->` and `<!-- /bench -->`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -41,12 +41,12 @@ for (const name of names) {
   texts.push(text);
 }
 if (argv.length === 2) {
-  const readme = join(import.meta.dirname, '..', 'README.md');
+  const readme = join(import.meta.dirname, '..', 'docs', 'speed.md');
   const before = readFileSync(readme, 'utf8');
   const after = before.replace(
     /(<!-- bench -->\n)[^]*(<!-- \/bench -->)/,
     (_, start: string, end: string) => `${start}\n${texts.join('\n')}\n${end}`,
   );
-  if (after === before) throw new Error('README.md has no marks for the tables.');
+  if (after === before) throw new Error('docs/speed.md has no marks for the tables.');
   writeFileSync(readme, after);
 }

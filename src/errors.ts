@@ -3,7 +3,7 @@
  * KmsPocError; anything else is a bug and ends with status 1.
  */
 
-/** The exit statuses of every command (README, "Exit status"). */
+/** The exit statuses of every command (docs/usage.md, "Exit status"). */
 export const exitStatus = {
   ok: 0,
   /** Anything unexpected, including a full disk. */

@@ -185,7 +185,7 @@ export const optionsOf = (command: CommandName): Options => ({
 });
 
 export const epilogue =
-  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see README.md).';
+  'Settings come from the environment, then from .env: KEY_ID, BACKUP_KEYS, DECRYPT_KEYS, USERS, AWS_REGION and more (see .env.example).';
 
 export const exitStatuses: readonly (readonly [status: number, meaning: string])[] = [
   [0, 'done'],

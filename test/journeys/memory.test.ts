@@ -8,7 +8,7 @@ import { maxRssMebibytes, tellMaxRss } from '../support/max-rss.ts';
 
 const mebibyte = 2 ** 20;
 const length = 256 * mebibyte;
-/** README: constant memory. */
+/** docs/usage.md: constant memory. */
 const mostMebibytes = 150;
 
 test('files of any size, in bytes and base64, both ways', { timeout: 180_000 }, async () => {
@@ -37,7 +37,7 @@ test('files of any size, in bytes and base64, both ways', { timeout: 180_000 }, 
   assert.equal(statSync(join(cwd, 'back')).size, length);
 });
 
-/** Runs a command on a file, and checks that it takes no more than README says. */
+/** Runs a command on a file, and checks that it takes no more than docs/usage.md says. */
 async function takesAtMost(
   most: number,
   cwd: string,
@@ -54,7 +54,7 @@ async function takesAtMost(
   assert.ok(taken < most, `${command} ${args.join(' ')} took ${taken} MiB`);
 }
 
-/** README: what is held in memory whole takes up to this. */
+/** docs/usage.md: what is held in memory whole takes up to this. */
 const mostWhole = 300;
 
 test('a message that grows sixfold as JSON', { timeout: 180_000 }, async () => {
