@@ -329,7 +329,7 @@ describe('the commands', () => {
 
   test('each command has its own pair', async () => {
     const { status } = await run('kms-decrypt', ['-u', 'alice', '-k', 'alias/theKey'], {
-      stdin: 'AAAA',
+      stdin: Buffer.alloc(90, 1).toString('base64'),
       env: {
         ...chain,
         AWS_ENDPOINT_URL: proxy.endpoint,

@@ -1,6 +1,7 @@
 /** Where this project is, which is not where the person is. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { parseTemplate, type Template } from '../../deploy/template.ts';
 import { usageError } from '../../errors.ts';
@@ -14,9 +15,10 @@ const replicaTemplate = 'infra/replica.yml';
  * @throws KmsPocError Usage
  */
 export function projectFolder(): string {
-  // From dist/, from dist/chunks/, and from here.
-  const found = ['..', '../..', '../../..']
-    .map((up) => join(import.meta.dirname, up))
+  const here = dirname(fileURLToPath(import.meta.url));
+  // From dist/, and from here.
+  const found = ['..', '../../..']
+    .map((up) => join(here, up))
     .find((folder) => existsSync(join(folder, mainTemplate)));
   if (found !== undefined) return found;
   throw usageError(`${mainTemplate} is missing.`, 'Install kms-poc again, with its folder infra/.');
