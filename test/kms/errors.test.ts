@@ -29,7 +29,7 @@ import { createPatience } from '../../src/kms/patience.ts';
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'moto-takes-any' };
 const message = Buffer.from('this is a secret');
 // A blob that moto never sees: a proxy answers instead.
-const anyBlob = Buffer.from('any').toString('base64');
+const anyBlob = Buffer.alloc(90, 1).toString('base64');
 
 let moto: Moto;
 let proxy: FaultProxy;
