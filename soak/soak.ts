@@ -9,6 +9,7 @@ import { startMoto } from '../test/support/moto.ts';
 import { soakCiphertexts } from './ciphertexts.ts';
 import { soakFaults } from './faults.ts';
 import { soakKills } from './kills.ts';
+import { leftOut } from './originals.ts';
 import type { Part } from './part.ts';
 
 const parts = { ciphertexts: soakCiphertexts, faults: soakFaults, kills: soakKills };
@@ -62,6 +63,9 @@ export async function soak({
       const part: Part = parts[name];
       const tallies = await part({ moto, keysFolder, seed, cases, concurrency });
       for (const tally of tallies) say(tally.tables());
+      if (name === 'ciphertexts') {
+        say(`Left out, since AWS's packages can't open them: ${leftOut().join('; ')}.\n`);
+      }
       const findings = tallies.flatMap((tally) => tally.findings);
       const seconds = Math.round((performance.now() - start) / 1000);
       say(
