@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import { getuid } from 'node:process';
 
-export interface FileRisk {
+interface FileRisk {
   /** The beginning of a sentence: `other users can change x.pem`. */
   readonly text: string;
   /** A command that ends it. */

@@ -12,7 +12,7 @@ import { asBuffer } from '../streams/byte-stream.ts';
 import { readSmallFile, type SmallFile } from '../streams/small-file.ts';
 import type { RsaKeyReference } from './key-reference.ts';
 
-export interface RsaKey {
+interface RsaKey {
   readonly file: string;
   /** 32 hex digits of a hash of the public key. */
   readonly fingerprint: string;

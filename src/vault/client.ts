@@ -23,7 +23,7 @@ const throttledPauseMs = 500;
 /** An answer of Vault has a few KiB. */
 const maxAnswerBytes = 2 ** 20;
 
-export interface VaultRequest {
+interface VaultRequest {
   readonly method: 'GET' | 'POST';
   /** After `/v1/`. */
   readonly path: string;
@@ -33,7 +33,7 @@ export interface VaultRequest {
 }
 
 /** @returns the `data` of an answer; an error of a kind that may pass was asked again */
-export type SendToVault = (request: VaultRequest) => Promise<Readonly<Record<string, unknown>>>;
+type SendToVault = (request: VaultRequest) => Promise<Readonly<Record<string, unknown>>>;
 
 /** The address is announced before the first request. */
 export function openVaultClient(options: VaultOptions): SendToVault {

@@ -62,7 +62,7 @@ export interface VaultKeyState {
   readonly publicKeys: ReadonlyMap<string, { readonly version: number; readonly pem: string }>;
 }
 
-export interface VaultToken {
+interface VaultToken {
   readonly name: string;
   readonly policies: readonly string[];
   /** 0 for a token that never expires. */

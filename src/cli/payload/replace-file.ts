@@ -22,7 +22,7 @@ process.on('exit', () => {
   }
 });
 
-export interface ReplaceOptions {
+interface ReplaceOptions {
   /**
    * Inspects what was written before it replaces the target, and throws to keep the old file.
    */

@@ -19,7 +19,7 @@ const pauseMs = 100;
 /** In raw mode Ctrl-C arrives as a byte; these come from outside. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface Question {
+interface Question {
   /** Takes what the terminal sent in one read. */
   readonly feed: (chunk: Buffer) => void;
   /** To be called when nothing has arrived for a while. */
@@ -28,7 +28,7 @@ export interface Question {
   readonly draw: () => void;
 }
 
-export interface RawTerminal<Answer> {
+interface RawTerminal<Answer> {
   /** Restores the terminal, and ends the question. */
   readonly answer: (answer: Answer) => void;
   /** Restores the terminal, and ends the question with an error. */
