@@ -3,14 +3,12 @@ import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 
 import { KmsPocError } from '../errors.ts';
 import type { AwsService } from '../events.ts';
-import { clientConfig, prepareClient } from '../kms/connection.ts';
+import { openClient } from '../kms/connection.ts';
 import { mapStackError } from '../kms/errors.ts';
 import { askIdentity } from '../kms/identity.ts';
 import type { KmsOptions } from '../kms/options.ts';
+import { withDeadline } from '../kms/transport.ts';
 import type { Dialogue } from './dialogue.ts';
-
-/** For all attempts of one call together. */
-const deadlineMs = 20_000;
 
 export interface Access {
   readonly options: (service: AwsService) => Omit<KmsOptions, 'region'>;
@@ -30,9 +28,12 @@ export interface Aws {
  */
 export async function connect(access: Access, region: string | undefined): Promise<Aws> {
   const options = { ...access.options('cloudformation'), region };
-  const cloudFormation = new CloudFormationClient(clientConfig(options));
-  const found = await prepareClient('cloudformation', cloudFormation, options);
-  return { access, region: found, cloudFormation };
+  const { client, region: found } = await openClient(
+    'cloudformation',
+    options,
+    (config) => new CloudFormationClient(config),
+  );
+  return { access, region: found, cloudFormation: client };
 }
 
 /**
@@ -73,9 +74,9 @@ export async function call<Answer>(
 ): Promise<Answer> {
   throwIfInterrupted(signal);
   try {
-    return await request({
-      abortSignal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
-    });
+    return await withDeadline(({ abortSignal }) =>
+      request({ abortSignal: AbortSignal.any([signal, abortSignal]) }),
+    );
   } catch (error) {
     throwIfInterrupted(signal);
     throw mapStackError(error, failure, region);

@@ -2,7 +2,7 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 
 import { isKeyArn, isRegion } from '../formats/kms-arn.ts';
-import { clientConfig, prepareClient } from '../kms/connection.ts';
+import { openClient } from '../kms/connection.ts';
 import { type Aws, call } from './aws.ts';
 import type { Stack } from './stack.ts';
 
@@ -13,8 +13,7 @@ export async function existingReplicas(
 ): Promise<string[]> {
   if (parameters.MultiRegion !== 'true' || !isKeyArn(theKeyArn)) return [];
   const options = { ...aws.access.options('kms'), region: aws.region };
-  const client = new KMSClient(clientConfig(options));
-  await prepareClient('kms', client, options);
+  const { client } = await openClient('kms', options, (config) => new KMSClient(config));
   const { KeyMetadata: key } = await call(aws, "The key's replicas can't be read", (callOptions) =>
     client.send(new DescribeKeyCommand({ KeyId: theKeyArn }), callOptions),
   );

@@ -2,7 +2,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
 import { KmsPocError } from '../errors.ts';
-import { clientConfig, prepareClient } from '../kms/connection.ts';
+import { openClient } from '../kms/connection.ts';
 import { type Aws, call } from './aws.ts';
 import type { Stack } from './stack.ts';
 
@@ -63,8 +63,11 @@ const isArn = (value: string): boolean => value.startsWith('arn:');
 
 async function readSecret(aws: Aws, arn: string): Promise<string> {
   const options = { ...aws.access.options('secretsmanager'), region: aws.region };
-  const client = new SecretsManagerClient(clientConfig(options));
-  await prepareClient('secretsmanager', client, options);
+  const { client } = await openClient(
+    'secretsmanager',
+    options,
+    (config) => new SecretsManagerClient(config),
+  );
   const { SecretString: secret } = await call(
     aws,
     'The credentials could not be read',

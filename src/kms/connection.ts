@@ -8,23 +8,18 @@ import { isKeyArn } from '../formats/kms-arn.ts';
 import { findCredentials } from './credentials.ts';
 import { type KmsCall, mapKmsError, missingRegion } from './errors.ts';
 import type { KmsOptions } from './options.ts';
+import { collectAnswer, withDeadline } from './transport.ts';
 
 // A KMS call takes well under a second. With the SDK's three attempts, an endpoint that stays
 // silent is given up on after some 16 seconds; by default the SDK would wait for ever.
 const connectionTimeoutMs = 3000;
 const requestTimeoutMs = 5000;
-/** For all attempts together, however many the AWS configuration allows. */
-const deadlineMs = 20_000;
-
-/** An answer of KMS or STS has a few KiB. */
-const maxAnswerBytes = 2 ** 20;
-
 /** The SDK writes warnings to the console unless it is given a logger that does not. */
 const ignore = (): void => undefined;
 const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 /** How each AWS client here finds the service and its credentials, and how long it waits. */
-export const clientConfig = (options: KmsOptions) => ({
+const clientConfig = (options: KmsOptions) => ({
   logger: silent,
   requestHandler: {
     connectionTimeout: connectionTimeoutMs,
@@ -32,28 +27,15 @@ export const clientConfig = (options: KmsOptions) => ({
     throwOnRequestTimeout: true,
     socketTimeout: requestTimeoutMs, // until more of it arrives
   },
-  streamCollector: collectAnswer,
+  streamCollector: (body: unknown) => collectAnswer(body as AsyncIterable<Uint8Array>),
   ...(options.region !== undefined && { region: options.region }),
   ...(options.profile !== undefined && { profile: options.profile }),
   ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
   ...(options.credentials !== undefined && { credentials: options.credentials }),
 });
 
-async function collectAnswer(body: unknown): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > maxAnswerBytes) {
-      throw Object.assign(new Error('The answer is too long.'), { code: 'ANSWER_TOO_LONG' });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 /** What the clients of all services have in common. */
-interface Client {
+interface AnyClient {
   readonly config: {
     readonly region: () => Promise<string>;
     readonly credentials: () => Promise<unknown>;
@@ -62,41 +44,25 @@ interface Client {
 }
 
 /**
- * Finds out where a client's requests go, before there is one.
+ * Makes a client, and finds out where its requests go before there is one.
  *
- * @returns its Region
+ * @returns the client, and its Region
  * @throws KmsPocError Usage, for a profile or Region that is not there
  */
-export async function prepareClient(
+export async function openClient<Client extends AnyClient>(
   service: AwsService,
-  client: Client,
-  { region, profile, endpoint, events }: KmsOptions,
-): Promise<string> {
+  options: KmsOptions,
+  create: (config: ReturnType<typeof clientConfig>) => Client,
+): Promise<{ readonly client: Client; readonly region: string }> {
+  const { region, profile, endpoint, events } = options;
+  const client = create(clientConfig(options));
   if (profile !== undefined) await checkProfile(profile);
   const found = await client.config.region().catch((error: unknown) => {
     throw missingRegion(region, error);
   });
   const url = endpoint ?? (await client.config.serviceConfiguredEndpoint?.());
   if (url !== undefined && URL.canParse(url)) events.endpoint(service, new URL(url));
-  return found;
-}
-
-/**
- * Makes a call that is given up on at the deadline, including all its attempts. `AbortSignal.timeout`
- * would hold everything about a call in memory until then, long after it has ended.
- */
-export async function withDeadline<Answer>(
-  call: (options: { abortSignal: AbortSignal }) => Promise<Answer>,
-): Promise<Answer> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => {
-    controller.abort(new DOMException('The deadline has passed.', 'TimeoutError'));
-  }, deadlineMs).unref();
-  try {
-    return await call({ abortSignal: controller.signal });
-  } finally {
-    clearTimeout(timer);
-  }
+  return { client, region: found };
 }
 
 /**
@@ -123,8 +89,7 @@ export interface KeyAndContext {
 
 /** @throws KmsPocError Usage, for a profile or Region that does not exist */
 export async function openConnection(options: KmsOptions): Promise<KmsConnection> {
-  const client = new KMSClient(clientConfig(options));
-  const region = await prepareClient('kms', client, options);
+  const { client, region } = await openClient('kms', options, (config) => new KMSClient(config));
   return {
     client,
     region,

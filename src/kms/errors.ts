@@ -7,6 +7,7 @@
  * API_Decrypt.html and CommonErrors.html there.
  */
 import { type ErrorCode, exitStatus, KmsPocError, usageError } from '../errors.ts';
+import { isTlsError } from './transport.ts';
 
 /** What was being done, for the message. */
 export interface KmsCall {
@@ -212,10 +213,6 @@ const rows: readonly Row[] = [
     hint: checkReachable,
   },
 ];
-
-// OpenSSL's and Node's names: https://nodejs.org/api/tls.html#x509-certificate-error-codes
-const isTlsError = (name: string): boolean =>
-  /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(name);
 
 /** What the SDK adds to an error that came with a response from the service. */
 interface SdkError {

@@ -2,10 +2,11 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 
 import { KmsPocError } from '../errors.ts';
-import { clientConfig, prepareClient, withDeadline } from './connection.ts';
+import { openClient } from './connection.ts';
 import type { KmsOptions } from './options.ts';
 import { findCredentials } from './credentials.ts';
 import { mapIdentityError } from './errors.ts';
+import { withDeadline } from './transport.ts';
 
 /**
  * @returns the ARN of a user or role. The call needs no permission.
@@ -13,8 +14,7 @@ import { mapIdentityError } from './errors.ts';
  *   such profile or Region; another code, if STS did not answer the question
  */
 export async function askIdentity(options: KmsOptions): Promise<string> {
-  const client = new STSClient(clientConfig(options));
-  const region = await prepareClient('sts', client, options);
+  const { client, region } = await openClient('sts', options, (config) => new STSClient(config));
   await findCredentials(client, options, 'look up');
   try {
     const { Arn: arn } = await withDeadline((options) =>

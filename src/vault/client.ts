@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { KmsPocError } from '../errors.ts';
+import { collectAnswer, withDeadline } from '../kms/transport.ts';
 import { mapVaultError } from './connection-errors.ts';
 import { mapVaultResponse, type VaultCall, type VaultResponse } from './errors.ts';
 import type { VaultOptions } from './options.ts';
@@ -13,15 +14,10 @@ import type { VaultOptions } from './options.ts';
 // As for KMS (kms/connection.ts): a server that stays silent is given up on after some 16 seconds.
 const silenceMs = 5000;
 const maxAttempts = 3;
-/** For all attempts together. */
-const deadlineMs = 20_000;
 /** Before the second attempt; twice as long before the third. */
 const pauseMs = 100;
 /** Of a server that asks for fewer requests. */
 const throttledPauseMs = 500;
-
-/** An answer of Vault has a few KiB. */
-const maxAnswerBytes = 2 ** 20;
 
 interface VaultRequest {
   readonly method: 'GET' | 'POST';
@@ -41,8 +37,7 @@ export function openVaultClient(options: VaultOptions): SendToVault {
   events.endpoint('vault', address);
   return async (request) => {
     const call = { ...request.call, host: address.host, namespace, hasToken: token !== undefined };
-    return patience.ask(`Vault at ${address.host}`, async () => {
-      const signal = AbortSignal.timeout(deadlineMs);
+    const attempts = async (signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> => {
       for (let attempt = 1; ; attempt++) {
         try {
           return dataOf(await attemptOnce(options, request, signal), call);
@@ -53,7 +48,10 @@ export function openVaultClient(options: VaultOptions): SendToVault {
           await pause(error.code === 'Throttled' ? throttledPauseMs : pauseMs * attempt);
         }
       }
-    });
+    };
+    return patience.ask(`Vault at ${address.host}`, () =>
+      withDeadline(({ abortSignal }) => attempts(abortSignal)),
+    );
   };
 }
 
@@ -94,25 +92,16 @@ async function attemptOnce(
       },
       resolve,
     );
-    outgoing.on('timeout', () => outgoing.destroy(failure('ETIMEDOUT')));
+    const silent = Object.assign(new Error('Vault is silent.'), { code: 'ETIMEDOUT' });
+    outgoing.on('timeout', () => outgoing.destroy(silent));
     outgoing.on('error', reject);
     outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
-  return { status: response.statusCode ?? 0, json: parse(await collect(response)) };
+  return {
+    status: response.statusCode ?? 0,
+    json: parse((await collectAnswer(response)).toString('utf8')),
+  };
 }
-
-async function collect(response: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > maxAnswerBytes) throw failure('ANSWER_TOO_LONG');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
 /** @returns undefined for what is no JSON, as the answer of anything but Vault */
 function parse(text: string): unknown {

@@ -1,5 +1,6 @@
 /** Errors on the way to Vault, which are never its own word. */
 import { KmsPocError } from '../errors.ts';
+import { isTlsError } from '../kms/transport.ts';
 import { nothingLikeVault, tryAgain, type VaultCall, where } from './errors.ts';
 
 const checkReachable = (): string => 'Check the network, and BAO_ADDR or VAULT_ADDR.';
@@ -31,10 +32,6 @@ const rows: readonly {
     hint: checkReachable,
   },
 ];
-
-// As in kms/errors.ts.
-const isTlsError = (code: string): boolean =>
-  /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code);
 
 /** What is not Vault's own word is trouble on the way to it. */
 export function mapVaultError(error: unknown, call: VaultCall): KmsPocError {

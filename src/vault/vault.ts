@@ -5,6 +5,7 @@
 import { createPublicKey } from 'node:crypto';
 
 import { rsaFingerprint } from '../formats/rsa-fingerprint.ts';
+import { asBuffer } from '../streams/byte-stream.ts';
 import { noSense, openVaultClient } from './client.ts';
 import type { VaultOptions } from './options.ts';
 
@@ -72,43 +73,31 @@ interface VaultToken {
 /** Opens no connection yet; the address is announced. */
 export function connectVault(options: VaultOptions): Vault {
   const send = openVaultClient(options);
+  const transform = (
+    operation: 'encrypt' | 'decrypt',
+    { mount, name }: VaultKeyName,
+    user: string | undefined,
+    body: Readonly<Record<string, unknown>>,
+  ): ReturnType<typeof send> => {
+    const path = `${mount}/${operation}/${name}`;
+    const call = { operation, key: `${mount}/${name}`, permission: `update on ${path}`, user };
+    return send({ method: 'POST', path, body, call });
+  };
   return {
-    encrypt: async ({ mount, name }, user, plaintext, associatedData) => {
-      const path = `${mount}/encrypt/${name}`;
-      const { ciphertext } = await send({
-        method: 'POST',
-        path,
-        body: {
-          plaintext: base64Of(plaintext),
-          associated_data: base64Of(associatedData),
-          // Otherwise a mistyped name makes a key, if the token may.
-          type: 'none',
-        },
-        call: {
-          operation: 'encrypt',
-          key: `${mount}/${name}`,
-          permission: `update on ${path}`,
-          user,
-        },
+    encrypt: async (key, user, plaintext, associatedData) => {
+      const { ciphertext } = await transform('encrypt', key, user, {
+        plaintext: base64Of(plaintext),
+        associated_data: base64Of(associatedData),
+        // Otherwise a mistyped name makes a key, if the token may.
+        type: 'none',
       });
       if (isVaultCiphertext(ciphertext)) return ciphertext;
       throw noSense('no ciphertext');
     },
-    decrypt: async ({ mount, name }, user, ciphertext, associatedData) => {
-      const path = `${mount}/decrypt/${name}`;
-      const { plaintext } = await send({
-        method: 'POST',
-        path,
-        body: {
-          ciphertext,
-          ...(associatedData !== undefined && { associated_data: base64Of(associatedData) }),
-        },
-        call: {
-          operation: 'decrypt',
-          key: `${mount}/${name}`,
-          permission: `update on ${path}`,
-          user,
-        },
+    decrypt: async (key, user, ciphertext, associatedData) => {
+      const { plaintext } = await transform('decrypt', key, user, {
+        ciphertext,
+        ...(associatedData !== undefined && { associated_data: base64Of(associatedData) }),
       });
       if (typeof plaintext !== 'string') throw noSense('no plaintext');
       return Buffer.from(plaintext, 'base64');
@@ -163,8 +152,7 @@ export function connectVault(options: VaultOptions): Vault {
 export const isVaultCiphertext = (text: unknown): text is string =>
   typeof text === 'string' && /^vault:v\d{1,9}:[A-Za-z0-9+/]+={0,2}$/.test(text);
 
-const base64Of = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+const base64Of = (bytes: Uint8Array): string => asBuffer(bytes).toString('base64');
 
 /** @param keys as `GET keys/NAME` lists them: by version, from min_decryption_version on */
 function publicKeysOf(keys: unknown): VaultKeyState['publicKeys'] {
