@@ -40,7 +40,7 @@ export const deployCommand: Command = async ({ deploy: args, ...common }, notice
     say,
     unchanged: `${envFile.path} is unchanged.`,
     confirm: async (question) => {
-      isAgreed ||= await askYes(question, deferSignals());
+      isAgreed ||= await askYes(question);
       if (!isAgreed) throw new Declined();
     },
   };

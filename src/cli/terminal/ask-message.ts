@@ -9,7 +9,8 @@ import { stderr } from 'node:process';
 import { KmsPocError, usageError } from '../../errors.ts';
 import { createLineEditor, type Outcome } from './line-editor.ts';
 import { askOnRawTerminal, isDumb } from './raw-terminal.ts';
-import { createRedraw, type WindowSize } from './redraw.ts';
+import { createRedraw } from './redraw.ts';
+import { windowSize } from './window.ts';
 
 // The terminal puts ESC[200~ and ESC[201~ around a paste, which tells it apart from keys.
 const bracketedPaste = { on: '\x1b[?2004h', off: '\x1b[?2004l' };
@@ -102,10 +103,4 @@ export function readMessage({
       draw,
     };
   });
-}
-
-/** A serial line doesn't know its size: it reports 0, or nothing. */
-function windowSize(): WindowSize {
-  const { columns, rows } = stderr;
-  return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
 }

@@ -4,6 +4,7 @@ import { stderr, stdin } from 'node:process';
 import { isUserName, userNameRule } from '../../formats/user-name.ts';
 import { readMessage } from './ask-message.ts';
 import { isDumb } from './raw-terminal.ts';
+import { lineColumns } from './window.ts';
 import { wrap } from './wrap.ts';
 
 /** Whether questions can be asked and seen. */
@@ -21,8 +22,7 @@ export async function askUser(users: readonly string[] | '*'): Promise<string> {
     return askInMenu(users);
   }
   // A menu can't be drawn there.
-  const width = (stderr.columns > 0 ? stderr.columns : 80) - 1;
-  stderr.write(`${wrap(`The users are ${users.join(', ')}.`, width).join('\n')}\n`);
+  stderr.write(`${wrap(`The users are ${users.join(', ')}.`, lineColumns()).join('\n')}\n`);
   return askName('Who are you? ', (name) => (users.includes(name) ? undefined : noSuchUser));
 }
 

@@ -3,12 +3,8 @@
  * widths, so the cursor is never placed by counting columns, but by writing its row again, up to
  * it.
  */
+import type { WindowSize } from './window.ts';
 import { layOut, widthOf } from './wrap.ts';
-
-export interface WindowSize {
-  readonly columns: number;
-  readonly rows: number;
-}
 
 interface Picture {
   readonly rows: readonly string[];

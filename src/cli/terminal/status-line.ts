@@ -5,6 +5,7 @@
 import process, { stderr } from 'node:process';
 
 import { isDumb } from './raw-terminal.ts';
+import { lineColumns } from './window.ts';
 
 let status = '';
 let isExitWatched = false;
@@ -24,7 +25,7 @@ export function showStatus(text: (columns: number) => string): void {
   if (!isExitWatched) process.once('exit', clearStatus);
   isExitWatched = true;
   const erase = eraseStatus();
-  status = text(statusColumns());
+  status = text(lineColumns());
   stderr.write(`\r${status}${erase}\r`);
 }
 
@@ -34,14 +35,8 @@ export function clearStatus(): void {
   status = '';
 }
 
-/**
- * A serial line doesn't know its size. The last column stays free: terminals differ in where the
- * cursor goes from there.
- */
-const statusColumns = (): number => (stderr.columns > 0 ? stderr.columns : 80) - 1;
-
 /** Erases to the end of the line, or of the screen if the line may take several rows by now. */
-const eraseStatus = (): string => (status.length > statusColumns() ? '\x1b[J' : '\x1b[K');
+const eraseStatus = (): string => (status.length > lineColumns() ? '\x1b[J' : '\x1b[K');
 
 /** Keeps the status line away while a question waits for its answer. */
 export async function whileAsking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
