@@ -78,7 +78,10 @@ const small = {
 rmSync(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'parts'), { recursive: true });
 const parts = await bundle({
-  ...{ entryPoints: { main: 'src/cli/run.ts' }, outdir: dist, splitting: true, format: 'esm' },
+  entryPoints: { main: 'src/cli/run.ts' },
+  outdir: dist,
+  splitting: true,
+  format: 'esm',
   mainFields: ['module', 'main'],
   define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
   plugins: [lightStringWidth],
@@ -92,7 +95,8 @@ for (const { path, text } of parts.outputFiles) {
   contents.update(part);
 }
 const start = await bundle({
-  ...{ entryPoints: ['src/bin/command.ts'], format: 'cjs' },
+  entryPoints: ['src/bin/command.ts'],
+  format: 'cjs',
   define: { buildId: JSON.stringify(contents.digest('hex').slice(0, 16)) },
 });
 for (const command of Object.keys(bin)) {
@@ -108,6 +112,6 @@ for (const command of Object.keys(commands) as CommandName[]) {
 await makeCodeCache(dist);
 
 function bundle(options: BuildOptions) {
-  const rules = { absWorkingDir: root, bundle: true, metafile: true, logLevel: 'warning' } as const;
+  const rules = { absWorkingDir: root, bundle: true, logLevel: 'warning' } as const;
   return build({ ...rules, ...target, ...small, ...options, write: false, metafile: true });
 }

@@ -4,8 +4,7 @@
  * KMS that they call is a stand-in on this machine.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -40,8 +39,11 @@ export async function makeCodeCache(dist: string): Promise<void> {
   const kms = await startKms();
   try {
     const env = {
-      ...{ HOME: home, KEY_ID: keyArn, AWS_REGION: 'eu-central-1' },
-      ...{ AWS_ACCESS_KEY_ID: 'any', AWS_SECRET_ACCESS_KEY: 'any' },
+      HOME: home,
+      KEY_ID: keyArn,
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'any',
+      AWS_SECRET_ACCESS_KEY: 'any',
       AWS_ENDPOINT_URL: `http://127.0.0.1:${(kms.address() as AddressInfo).port}`,
     };
     let output = '';

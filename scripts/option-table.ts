@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 
 import { format } from 'prettier';
 
-import { type CommandName, commands, optionsOf } from '../src/cli/options.ts';
+import { type CommandName, commands, optionsOf, optionTitle } from '../src/cli/options.ts';
 
 const file = join(import.meta.dirname, '..', 'docs', 'usage.md');
 
@@ -17,8 +17,9 @@ export async function withOptionTable(page: string): Promise<string> {
   const names = Object.keys(commands) as CommandName[];
   const rows = new Map<string, { title: string; description: string; of: string[] }>();
   for (const command of names) {
-    for (const [name, { short, value, description }] of Object.entries(optionsOf(command))) {
-      const title = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+    for (const [name, option] of Object.entries(optionsOf(command))) {
+      const title = optionTitle(name, option);
+      const { description } = option;
       const key = `${title} ${description}`;
       const row = rows.get(key) ?? { title, description, of: [] };
       row.of.push(command.replace('kms-', ''));

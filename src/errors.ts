@@ -94,6 +94,10 @@ export class KmsPocError extends Error {
 export const usageError = (message: string, hint: string, options?: ErrorOptions): KmsPocError =>
   new KmsPocError('Usage', message, hint, options);
 
+/** Somebody wants the run to end: nothing is wrong, and nothing is said. */
+export const interrupted = (options?: ErrorOptions): KmsPocError =>
+  new KmsPocError('Interrupted', 'Interrupted.', undefined, options);
+
 /** The system's own name for what went wrong with a file: `ENOENT`. */
 export const systemCode = (error: unknown): string =>
   (error as NodeJS.ErrnoException).code ?? 'unknown reason';

@@ -8,8 +8,15 @@
  * to. In dist/ it is as safe as the source beside it.
  */
 import { hash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import process, { arch, getuid, pid, version } from 'node:process';
 import { Script } from 'node:vm';

@@ -1,5 +1,6 @@
 /** What a shell runs to complete the options of all commands; `--completion` prints it. */
 import { type CommandName, commands, type Option, optionsOf, shells } from './options.ts';
+import { shellWord } from './shell-word.ts';
 
 /** What can be suggested for a value by its name; for a FILE the shell itself knows. */
 const suggestions: Readonly<Record<string, readonly string[]>> = {
@@ -21,8 +22,6 @@ const scripts = { bash, zsh, fish };
 
 /** @returns the part of a description that fits beside a name */
 const brief = ({ description }: Option): string => description.replace(/\s*[(;,][^]*/, '');
-
-const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 const functionOf = (command: CommandName): string => `_${command.replaceAll('-', '_')}`;
 
@@ -55,7 +54,7 @@ function zsh(command: CommandName, options: Options): string {
     const words = value === undefined ? undefined : suggestions[value];
     const found = words && `(${words.join(' ').replaceAll(':', '\\:')})`;
     const action = value === 'FILE' ? '_files' : (found ?? ' ');
-    const spec = quoted(value === undefined ? what : `${what}:${value}:${action}`);
+    const spec = shellWord(value === undefined ? what : `${what}:${value}:${action}`);
     const long = value === undefined ? `--${name}` : `--${name}=`;
     return short === undefined
       ? `${long}${spec}`
@@ -77,7 +76,7 @@ function fish(command: CommandName, options: Options): string {
       short === undefined ? '' : ` -s ${short}`,
       value === undefined ? '' : value === 'FILE' ? ' -r -F' : ' -x',
       words === undefined ? '' : ` -a '${words.join(' ')}'`,
-      ` -d ${quoted(brief(option))}`,
+      ` -d ${shellWord(brief(option))}`,
     ].join('');
   });
   return [`complete -c ${command} -f`, ...lines].join('\n');

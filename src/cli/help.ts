@@ -1,5 +1,12 @@
 /** The text that --help shows. */
-import { type CommandName, commands, epilogue, exitStatuses, optionsOf } from './options.ts';
+import {
+  type CommandName,
+  commands,
+  epilogue,
+  exitStatuses,
+  optionsOf,
+  optionTitle,
+} from './options.ts';
 import { wrap } from './terminal/wrap.ts';
 
 /** Descriptions begin here, beside the options. */
@@ -17,9 +24,7 @@ export function helpText(command: CommandName, columns: number): string {
     wrap(text, width - by).map((line) => ' '.repeat(by) + line);
 
   const options = Object.entries(optionsOf(command)).flatMap(([name, option]) => {
-    const short = option.short === undefined ? '    ' : `-${option.short}, `;
-    const value = option.value === undefined ? '' : ` ${option.value}`;
-    const title = `  ${short}--${name}${value}`;
+    const title = ' '.repeat(option.short === undefined ? 6 : 2) + optionTitle(name, option);
     const lines = indented(option.description, indent);
     if (title.length + 2 > indent) return [title, ...lines];
     return [title.padEnd(indent) + (lines[0] ?? '').trimStart(), ...lines.slice(1)];

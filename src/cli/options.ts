@@ -169,6 +169,10 @@ export const commands = {
   },
 } satisfies Record<string, { description: string; options: Options; examples: [string, string][] }>;
 
+/** @returns as help shows it: `-u, --user NAME` */
+export const optionTitle = (name: string, { short, value }: Option): string =>
+  `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+
 export type CommandName = keyof typeof commands;
 
 export const shells = ['bash', 'zsh', 'fish'] as const;

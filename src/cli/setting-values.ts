@@ -9,8 +9,11 @@ import { isUserName, userNameRule } from '../formats/user-name.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import { isFromImplicitFile, type Setting, titleOf } from './setting.ts';
 
+/** As in infra/kms.yml. */
+export const defaultUsers: readonly string[] = ['alice', 'bob'];
+
 export function parseUsers(setting: Setting | undefined): readonly string[] | '*' {
-  if (setting === undefined) return ['alice', 'bob'];
+  if (setting === undefined) return defaultUsers;
   const names = splitList(setting.value);
   if (names.includes('*')) return '*';
   if (names.length === 0 || !names.every(isUserName)) {

@@ -1,7 +1,7 @@
 /** The services of AWS that a deployment calls, in one Region. */
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 
-import { KmsPocError } from '../errors.ts';
+import { interrupted, KmsPocError } from '../errors.ts';
 import type { AwsService } from '../events.ts';
 import { openClient } from '../kms/connection.ts';
 import { mapStackError } from '../kms/errors.ts';
@@ -92,5 +92,5 @@ export const ask = (aws: Aws, failure: string): CloudFormationClient['send'] =>
 
 /** @throws KmsPocError Interrupted */
 export function throwIfInterrupted({ aborted }: AbortSignal): void {
-  if (aborted) throw new KmsPocError('Interrupted', 'Interrupted.');
+  if (aborted) throw interrupted();
 }

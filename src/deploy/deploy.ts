@@ -24,7 +24,6 @@ import { type NewSettings, settingsOf } from './settings.ts';
 import type { Template, Values } from './template.ts';
 
 export const defaultStack = 'kms-poc';
-const defaultUsers = 'alice,bob';
 
 /** What the person wants. */
 export interface Wishes {
@@ -115,13 +114,13 @@ function sayParameters(template: Template, plan: ParameterPlan, { say }: Dialogu
   for (const line of lines) say(line);
 }
 
-function forNewStack({ stackName, users = defaultUsers, parameters, ...wishes }: Wishes): Values {
+function forNewStack({ stackName, users, parameters, ...wishes }: Wishes): Values {
   return {
     // Aliases, and the names of exports, can be used only once.
     ...(stackName === defaultStack ? {} : { Alias: stackName, ExportPrefix: `${stackName}-` }),
     ...(wishes.replicaRegions.length === 0 ? {} : { MultiRegion: 'true' }),
     ...parameters,
-    AllowedUsers: users,
+    ...(users === undefined ? {} : { AllowedUsers: users }),
   };
 }
 
@@ -130,7 +129,7 @@ function forExistingStack(
   { stackName, users, parameters, replicaRegions, newCredentials }: Wishes,
   stack: Stack,
 ): Values {
-  const { MultiRegion: isMultiRegion = 'false', AllowedUsers: usersBefore } = stack.parameters;
+  const { MultiRegion: isMultiRegion = 'false' } = stack.parameters;
   if (replicaRegions.length > 0 && isMultiRegion !== 'true') {
     throw usageError(
       `The key of ${stackName} is not a multi-Region key and can't become one.`,
@@ -146,7 +145,7 @@ function forExistingStack(
   return {
     ...(newCredentials ? { CredentialsSerial: nextSerial(stack) } : {}),
     ...parameters,
-    AllowedUsers: users ?? usersBefore ?? defaultUsers,
+    ...(users === undefined ? {} : { AllowedUsers: users }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { asBuffer } from './byte-stream.ts';
+import { asBuffer, joined } from './byte-stream.ts';
 
 /**
  * Reads a stream of byte chunks in pieces of the caller's choice, copying as little as possible.
@@ -79,13 +79,4 @@ export const byteReader = (source: AsyncIterable<Uint8Array>): ByteReader => {
       chunks.return?.().catch(() => undefined);
     },
   };
-};
-
-/**
- * Concatenates all parts at once. Joining them one by one as they arrive would take time that grows
- * with the square of their number when a slow writer sends single bytes.
- */
-const joined = (parts: Buffer[]): Buffer => {
-  const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 };

@@ -29,8 +29,8 @@ export async function collectAll(stream: ByteStream): Promise<Uint8Array> {
 }
 
 /** A single chunk, which may be large, is not copied. */
-const joined = (chunks: readonly Uint8Array[]): Uint8Array =>
-  chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+export const joined = (chunks: readonly Uint8Array[]): Buffer =>
+  chunks.length === 1 && chunks[0] !== undefined ? asBuffer(chunks[0]) : Buffer.concat(chunks);
 
 /**
  * Collects a stream and its length. If that is more than `maxBytes`, only the length is returned.

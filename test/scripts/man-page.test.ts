@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import packageJson from '../../package.json' with { type: 'json' };
-import { type CommandName, commands, optionsOf } from '../../src/cli/options.ts';
+import { type CommandName, commands, optionsOf, optionTitle } from '../../src/cli/options.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -31,8 +31,8 @@ describe('the manual page', { skip }, () => {
       assert.deepEqual([status, stderr], [0, '']);
       // Bold and italic letters are typed over.
       const page = stdout.replace(/.\x08/g, '');
-      for (const [name, { short, value }] of Object.entries(optionsOf(command))) {
-        const title = `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+      for (const [name, option] of Object.entries(optionsOf(command))) {
+        const title = optionTitle(name, option);
         assert.match(page, new RegExp(`^ +${title}\\b`, 'm'));
       }
       for (const [example] of commands[command].examples)

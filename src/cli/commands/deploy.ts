@@ -16,8 +16,9 @@ import { openSettingsFile, type WritableSettings } from '../deploy/env-file.ts';
 import { deferSignals } from '../interruption.ts';
 import { createAccess, kmsOptions } from '../key-sources.ts';
 import { jsonLine, standardOutput } from '../payload/output.ts';
-import { parseUsers, splitList } from '../setting-values.ts';
+import { defaultUsers, parseUsers, splitList } from '../setting-values.ts';
 import { loadSettings, type Settings } from '../settings.ts';
+import { shellWord } from '../shell-word.ts';
 import { askYes } from '../terminal/ask-yes.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
 import { showLine as say } from '../terminal/notices.ts';
@@ -172,7 +173,7 @@ async function writeSettings(
   const changes = {
     ...removedCredentials(before, stack, values),
     ...deployed.settings,
-    ...(isSameList('USERS', users, 'alice,bob') ? {} : { USERS: users }),
+    ...(isSameList('USERS', users, defaultUsers.join()) ? {} : { USERS: users }),
     ...(args.replicaRegions.length === 0 || isSameList('FALLBACK_REGIONS', regions.join())
       ? {}
       : { FALLBACK_REGIONS: regions.join() }),
@@ -210,8 +211,7 @@ async function printOutputs(
 
 /** What to run from where the person is. */
 function nextCommand(envFile: string | undefined): string {
-  const quoted = (text: string): string =>
-    /^[\w/.,:=@+~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const quoted = (text: string): string => (/^[\w/.,:=@+~-]+$/.test(text) ? text : shellWord(text));
   const option = envFile === undefined ? '' : ` --env-file ${quoted(envFile)}`;
   if (cwd() === projectFolder()) return `npm run encrypt${option === '' ? '' : ` --${option}`}`;
   return quoted(join(projectFolder(), 'dist', 'kms-encrypt.js')) + option;

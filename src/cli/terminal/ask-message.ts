@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { stderr } from 'node:process';
 
-import { KmsPocError, usageError } from '../../errors.ts';
+import { interrupted, usageError } from '../../errors.ts';
 import { createLineEditor, type Outcome } from './line-editor.ts';
 import { askOnRawTerminal, isDumb } from './raw-terminal.ts';
 import { createRedraw } from './redraw.ts';
@@ -72,7 +72,7 @@ export function readMessage({
       }
       stderr.write('\r\n');
       if (outcome === 'interrupted') {
-        terminal.fail(new KmsPocError('Interrupted', 'Interrupted.'));
+        terminal.fail(interrupted());
         return;
       }
       const message = editor.message();

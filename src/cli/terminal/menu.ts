@@ -3,7 +3,7 @@ import { env, stderr, stdin } from 'node:process';
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { KmsPocError } from '../../errors.ts';
+import { interrupted } from '../../errors.ts';
 import { createTerminalInput, type KeyName } from './key-bytes.ts';
 import { askOnRawTerminal } from './raw-terminal.ts';
 
@@ -11,8 +11,6 @@ const ctrlZ = 0x1a;
 
 /** More than any name has, and drawn in no time if a ciphertext is pasted here by mistake. */
 const mostTyped = 65;
-
-const interrupted = (): KmsPocError => new KmsPocError('Interrupted', 'Interrupted.');
 
 /** What prompts listens to; as Node describes it for `readline.emitKeypressEvents`. */
 interface Keypress {

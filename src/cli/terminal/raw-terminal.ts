@@ -6,7 +6,7 @@
 import process, { env, stderr, stdin } from 'node:process';
 import { isatty } from 'node:tty';
 
-import { KmsPocError } from '../../errors.ts';
+import { interrupted } from '../../errors.ts';
 
 /** Whether the terminal knows no escape sequences: that of an editor, say. */
 export const isDumb = (): boolean => env.TERM === 'dumb';
@@ -123,7 +123,7 @@ export function askOnRawTerminal<Answer>(
       if (isFinished) return;
       finish();
       abandon();
-      reject(new KmsPocError('Interrupted', 'Interrupted.'));
+      reject(interrupted());
       // With our listener removed, the signal does what it does by default.
       if (signal !== 'SIGINT' && process.listenerCount(signal) === 0) {
         process.kill(process.pid, signal);
