@@ -4,7 +4,7 @@ import { shellWord } from './shell-word.ts';
 
 /** What can be suggested for a value by its name; for a FILE the shell itself knows. */
 const suggestions: Readonly<Record<string, readonly string[]>> = {
-  KEY: ['alias/', 'local', 'local:', 'rsa:'],
+  KEY: ['alias/', 'local', 'local:', 'rsa:', 'vault:'],
   SHELL: shells,
 };
 

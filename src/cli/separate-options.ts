@@ -34,7 +34,7 @@ export function separateOptions(
   for (const [index, each] of argv.entries()) {
     // What follows -- is not an option, and is refused later.
     if (each === '--') return [...result, ...argv.slice(index)];
-    const isOption: boolean = !isValue && /^-[-a-zA-Z]/.test(each);
+    const isOption: boolean = !isValue && each.startsWith('-') && each !== '-';
     const separate: string[] = isOption ? separateOption(each, named, refuse) : [each];
     result.push(...separate);
     isValue = isOption && named.get(separate.at(-1) ?? '')?.takesValue === true;

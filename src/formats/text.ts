@@ -7,13 +7,19 @@ import { asBuffer } from '../streams/byte-stream.ts';
 export const isUtf16 = ([first, second]: Uint8Array): boolean =>
   (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 
+/** By the zeros between its letters, if they are ASCII as those of base64 are. */
+export const isUnmarkedUtf16 = (start: Uint8Array): boolean =>
+  /^(?:[\t\n\r\x20-\x7e]\0){8}|^(?:\0[\t\n\r\x20-\x7e]){8}/.test(
+    asBuffer(start).toString('latin1', 0, 16),
+  );
+
 /** Without the mark that some editors put before the first character of a file in UTF-8. */
 export const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 
 /**
  * Whether bytes can be the start of a text. What is encrypted contains bytes that text never has,
- * and begins with one.
+ * and mostly begins with one: the version of its format.
  */
 export function isText(start: Uint8Array): boolean {
   try {
@@ -23,10 +29,10 @@ export function isText(start: Uint8Array): boolean {
   } catch {
     // Not UTF-8.
   }
-  // A text in another encoding, or with a damaged character, is a text all the same. Of random
-  // bytes, four in ten could be in one.
-  const first = start.subarray(0, 1);
-  return first.every(isAscii) && start.filter(isAscii).length >= 0.9 * start.length;
+  // A text in another encoding, with colours or with a damaged character is a text all the same. Of
+  // random bytes, four in ten could be in one.
+  const isMessage = start[0] === 1 || start[0] === 2;
+  return !isMessage && start.filter(isAscii).length >= 0.9 * start.length;
 }
 
 const isAscii = (byte: number): boolean =>

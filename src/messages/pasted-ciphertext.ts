@@ -6,8 +6,9 @@ import { isUtf8 } from 'node:buffer';
 
 import { KmsPocError } from '../errors.ts';
 import { decodeBase64 } from '../formats/base64.ts';
+import { isEnvelope } from '../formats/ciphertext-format.ts';
 import { scanObject, stringOf } from '../formats/json-text.ts';
-import { isText, isUtf16 } from '../formats/text.ts';
+import { isText, isUnmarkedUtf16, isUtf16 } from '../formats/text.ts';
 import { asBuffer, type ByteStream, collect, peek, streamOf } from '../streams/byte-stream.ts';
 
 /** How much is looked at to tell what it is: no more, even if more comes at once. */
@@ -23,7 +24,7 @@ export async function decodeCiphertext(
 ): Promise<{ readonly bytes: ByteStream; readonly cameAsBytes: boolean }> {
   const { start: read, whole } = await peek(input, startBytes);
   const start = read.subarray(0, startBytes);
-  if (isUtf16(start)) {
+  if (isUtf16(start) || isUnmarkedUtf16(start)) {
     throw new KmsPocError(
       'NotCiphertext',
       'This is text in UTF-16, not an encrypted message.',
@@ -47,13 +48,37 @@ async function decodeText(start: Uint8Array, whole: ByteStream): Promise<ByteStr
       'Turn it into bytes first, for example with xxd -r -p.',
     );
   }
-  const isQuoted = /^\s*>/.test(rest);
+  // The label may have taken the mark before the first line.
+  const isQuoted = /^\s*>|\n\s*>/.test(rest);
   const decoded = decodeBase64(isQuoted ? withoutQuoteMarks(withoutBefore) : withoutBefore);
   // Base64 of base64, as in a Kubernetes secret made of what kms-encrypt printed.
   const { start: inner, whole: bytes } = await peek(decoded, startBytes);
   const innerText = asBuffer(inner).toString('latin1', 0, startBytes);
-  return /^[\w+/=\s-]{80,}$/.test(innerText) ? decodeBase64(bytes) : bytes;
+  if (/^[\w+/=\s-]{80,}$/.test(innerText)) return decodeBase64(bytes);
+  if (!isEnvelope(inner) && isProse(rest)) {
+    throw new KmsPocError(
+      'NotCiphertext',
+      'This is not an encrypted message: it has spaces as between words.',
+      'Copy all of it, exactly as kms-encrypt printed it.',
+    );
+  }
+  return bytes;
 }
+
+/**
+ * Words of letters alone can pass for base64, and what comes of them for a blob of KMS. But base64 is
+ * broken into lines of one length, longer than words, except for what is left at its ends.
+ */
+function isProse(text: string): boolean {
+  const words = text
+    .replaceAll(/[>"'`]/g, '')
+    .trim()
+    .split(/\s+/);
+  const lengths = words.slice(1, -1).map(({ length }) => length);
+  return lengths.some((length) => length < minLine || length !== lengths[0]);
+}
+
+const minLine = 16;
 
 /**
  * What stands before a ciphertext that was copied from the terminal, or went into a file with it: a

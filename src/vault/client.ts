@@ -42,7 +42,8 @@ export function openVaultClient(options: VaultOptions): SendToVault {
         try {
           return dataOf(await attemptOnce(options, request, signal), call);
         } catch (cause) {
-          const error = mapVaultError(cause, call);
+          // An answer that had begun ends as a lost connection then.
+          const error = mapVaultError(signal.aborted ? silence() : cause, call);
           const mayPass = error.code === 'Unavailable' || error.code === 'Throttled';
           if (!mayPass || attempt === maxAttempts || signal.aborted) throw error;
           await pause(error.code === 'Throttled' ? throttledPauseMs : pauseMs * attempt);
@@ -92,8 +93,7 @@ async function attemptOnce(
       },
       resolve,
     );
-    const silent = Object.assign(new Error('Vault is silent.'), { code: 'ETIMEDOUT' });
-    outgoing.on('timeout', () => outgoing.destroy(silent));
+    outgoing.on('timeout', () => outgoing.destroy(silence()));
     outgoing.on('error', reject);
     outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
@@ -102,6 +102,8 @@ async function attemptOnce(
     json: parse((await collectAnswer(response)).toString('utf8')),
   };
 }
+
+const silence = (): Error => Object.assign(new Error('Vault is silent.'), { code: 'ETIMEDOUT' });
 
 /** @returns undefined for what is no JSON, as the answer of anything but Vault */
 function parse(text: string): unknown {

@@ -148,9 +148,14 @@ export function connectVault(options: VaultOptions): Vault {
   };
 }
 
+/** A header has two bytes for the length of an encrypted data key. */
+const maxCiphertextLength = 0xffff;
+
 /** Whether this is what transit calls a ciphertext: nothing else is sent to it, or kept. */
 export const isVaultCiphertext = (text: unknown): text is string =>
-  typeof text === 'string' && /^vault:v\d{1,9}:[A-Za-z0-9+/]+={0,2}$/.test(text);
+  typeof text === 'string' &&
+  text.length <= maxCiphertextLength &&
+  /^vault:v\d{1,9}:[A-Za-z0-9+/]+={0,2}$/.test(text);
 
 const base64Of = (bytes: Uint8Array): string => asBuffer(bytes).toString('base64');
 

@@ -148,6 +148,9 @@ describe('what is refused', () => {
     [['--us', 'alice'], 'Unknown option --us.'],
     [['-x'], 'Unknown option -x.'],
     [['-qx'], 'Unknown option -x.'],
+    [['-é'], 'Unknown option.'],
+    [['-ピ'], 'Unknown option.'],
+    [['-1é'], 'Unknown option.'],
     [['--no-json'], 'Unknown option --no-json.'],
     [['--envFile', 'x'], 'Unknown option --envFile.'],
     // Names that yargs or JavaScript would recognize.

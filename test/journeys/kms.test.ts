@@ -441,6 +441,8 @@ describe('a message that was changed', () => {
 
   test('what cannot be a KMS message is not sent there', async () => {
     const note = 'Buy milk, and tell nobody about the password, which is hunter2.';
+    const base64 = (await encrypted(secret)).ciphertext.toString('base64');
+    proxy.reset();
     const notOne = /This is not an encrypted message, or its beginning is damaged/;
     for (const [input, says] of [
       [randomBytes(6145), notOne],
@@ -449,6 +451,13 @@ describe('a message that was changed', () => {
       [Buffer.from(note.repeat(200)).toString('base64'), notOne],
       [note, /unexpected , after 7 characters of base64/],
       [randomBytes(64).toString('hex'), /This is hexadecimal/],
+      ['the quick brown fox jumps over the lazy dog '.repeat(5), /spaces as between words/],
+      ['lorem ipsum dolor '.repeat(20), /spaces as between words/],
+      [Buffer.from(`Ärger: das geheime Passwort ist ${note}`, 'latin1'), /unexpected byte 0xc4/],
+      [`\x1b[31m${note} ${note}\x1b[0m`, /unexpected byte 0x1b/],
+      [Buffer.from(`${base64}\n`, 'utf16le'), /This is text in UTF-16/],
+      [Buffer.from(base64, 'utf16le').swap16(), /This is text in UTF-16/],
+      [`\x1b[1m${base64}\x1b[0m`, /unexpected byte 0x1b/],
       ['', /the input is empty/],
     ] as const) {
       const error = await errorOf(decrypted(input, { from: proxied }));

@@ -80,6 +80,7 @@ describe('decoding', () => {
     'after those of an npm script of Windows, with a byte order mark': `\ufeff\r\n> kms-poc@1.0.0 encrypt\r\n> dist/kms-encrypt.js\r\n\r\n${base64}\r\n`,
     'quoted by a mail program': `> ${wrapped(70, '\n> ')}\n`,
     'quoted twice, with our label': `>> Your encrypted message:\n>> ${wrapped(70, '\n>> ')}`,
+    'quoted, with the first line behind our label': `> Your encrypted message: ${wrapped(76, '\n> ')}`,
     'as Python shows bytes': `b'${base64}'`,
     'as Python shows bytes, in double quotes': ` b"${base64}"\n`,
     'in base64, as in a Kubernetes secret': Buffer.from(`${base64}\n`).toString('base64'),

@@ -412,6 +412,15 @@ describe('the way to the server', { concurrency: 4 }, () => {
     assertFailure(failure, 'CannotDecrypt', 3, /./);
   });
 
+  test('an encrypted data key that no header has room for is none', async (t) => {
+    const proxy = await startFaultProxy();
+    t.after(() => proxy.stop());
+    const body = JSON.stringify({ data: { ciphertext: `vault:v1:${'A'.repeat(70_000)}` } });
+    proxy.fault({ kind: 'answer', status: 200, contentType: 'application/json', body });
+    const failure = await failsToEncrypt('vault:key', { VAULT_ADDR: proxy.endpoint });
+    assertFailure(failure, 'Unavailable', 5, /returned no ciphertext/);
+  });
+
   test('a redirect gets no token', async (t) => {
     const [proxy, elsewhere] = await Promise.all([
       startFaultProxy({ target: vault.endpoint }),
