@@ -182,7 +182,7 @@ export const optionsOf = (command: CommandName): Options => ({
   ...commands[command].options,
   completion: option(
     'SHELL',
-    `print what completes these options at the Tab key (${shells.join(', ')})`,
+    `print a script that completes options at the Tab key (${shells.join(', ')})`,
   ),
   help: flag('show this help', 'h'),
   version: flag('show the version', 'v'),
