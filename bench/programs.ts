@@ -9,7 +9,6 @@ const dist = join(import.meta.dirname, '..', 'dist');
 
 /** The way the shell starts a built command: Node's file and arguments. */
 export const command = (name: 'kms-encrypt' | 'kms-decrypt', args: readonly string[]): string[] => [
-  '--expose-gc',
   '--',
   join(dist, `${name}.js`),
   '-q',

@@ -7,7 +7,8 @@
  * - Split into parts: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a local
  *   key, prompts in a pipe, credential providers that aren't used) is in a file that it doesn't load.
  *   Each `import()` in the source begins a new part.
- * - The parts are functions, as CommonJS modules are: src/bin/command.ts loads them, with a code cache.
+ * - What most runs need is put together again: each file costs a run some tenths of a millisecond.
+ * - All of it is functions, as CommonJS modules are: src/bin/command.ts loads them, with a code cache.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
@@ -24,19 +25,31 @@ import { manPage } from './man-page.ts';
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 
-/**
- * yargs measures help texts with string-width, which builds an `Intl.Segmenter` and a huge regular
- * expression when it is loaded. Our help texts are ASCII, whose width is its length.
- */
-const lightStringWidth: Plugin = {
-  name: 'light-string-width',
+/** Modules of packages that take time in every run, and what does for us in their place. */
+const replacements: Readonly<Record<string, string>> = {
+  // yargs measures help texts with it, by an `Intl.Segmenter` and a huge regular expression. Ours are
+  // ASCII, whose width is its length.
+  'string-width': 'export default (text) => text.length;',
+  // By it, yargs looks for a package.json with the version, in every folder up to the root.
+  'escalade/sync': 'export default () => undefined;',
+  // yargs checks its own arguments with it.
+  assert: `
+    const check = (isRight, message) => { if (!isRight) throw new Error(message); };
+    export const strictEqual = (left, right, message) => check(left === right, message);
+    export const notStrictEqual = (left, right, message) => check(left !== right, message);`,
+  // The SDK's checksum of event streams, which loads zlib. KMS has no event streams.
+  './crc32/Crc32Node': 'export { Crc32Js as Crc32Node } from "./crc32/Crc32Js";',
+};
+const replaceSlowModules: Plugin = {
+  name: 'replace-slow-modules',
   setup(bundle) {
-    bundle.onResolve({ filter: /^string-width$/ }, () => ({
-      path: 'light',
-      namespace: 'string-width',
-    }));
-    bundle.onLoad({ filter: /^light$/, namespace: 'string-width' }, () => ({
-      contents: 'export default (text) => text.length;',
+    const namespace = 'replacement';
+    bundle.onResolve({ filter: /./ }, ({ path, resolveDir }) =>
+      path in replacements ? { path, namespace, pluginData: resolveDir } : undefined,
+    );
+    bundle.onLoad({ filter: /./, namespace }, ({ path, pluginData }) => ({
+      contents: replacements[path] ?? '',
+      resolveDir: String(pluginData),
     }));
   },
 };
@@ -50,8 +63,7 @@ const lightStringWidth: Plugin = {
  * such file (https://github.com/nodejs/node/issues/54232). `env -S node --` would also work, but
  * BusyBox (Alpine) doesn't support it.
  *
- * --expose-gc: see src/envelope/garbage.ts. KMS_POC_CLOSED, KMS_POC_OPEN: see
- * src/cli/payload/descriptors.ts.
+ * KMS_POC_CLOSED, KMS_POC_OPEN: see src/cli/payload/descriptors.ts.
  */
 const shell = [
   'KMS_POC_CLOSED=',
@@ -59,9 +71,20 @@ const shell = [
   '{ true 9>&1; } 2>/dev/null || KMS_POC_CLOSED=1$KMS_POC_CLOSED',
   'case "$*" in */fd/*) KMS_POC_OPEN=$(ls -l /proc/self/fd 2>/dev/null);; esac',
   'export KMS_POC_CLOSED KMS_POC_OPEN',
-  'exec node --expose-gc -- "$0" "$@"',
+  'exec node -- "$0" "$@"',
 ].join('; ');
 const launcher = `#!/bin/sh\n':' //; ${shell}\n`;
+
+/** The files in dist/parts that hold more than one part: all that these sources import. */
+const together: Readonly<Record<string, readonly string[]>> = {
+  'start.js': ['cli/run.ts', 'cli/arguments.ts', 'cli/commands/load.ts'],
+  'message.js': ['cli/commands/encrypt.ts', 'cli/commands/decrypt.ts'],
+  'kms.js': ['kms/kms.ts'],
+  'envelope.js': [
+    ...['envelope/encrypt.ts', 'envelope/decrypt.ts'],
+    ...['keys/local-key.ts', 'envelope/local-wrapping-key.ts'],
+  ],
+};
 
 const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   bin: Record<string, string>;
@@ -84,20 +107,36 @@ const parts = await bundle({
   format: 'esm',
   mainFields: ['module', 'main'],
   define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
-  plugins: [lightStringWidth],
+  plugins: [replaceSlowModules],
 });
+const files = new Map<string, string[]>();
+const fileOf: Record<string, string> = {};
+for (const path of Object.keys(parts.metafile.outputs)) {
+  const name = basename(path);
+  const [file] = Object.entries(together).find(([, sources]) => isNeeded(path, sources)) ?? [name];
+  fileOf[`./${name}`] = file;
+  files.set(file, [...(files.get(file) ?? []), name]);
+}
 const contents = createHash('sha256');
-for (const { path, text } of parts.outputFiles) {
-  const supported = { 'dynamic-import': false };
-  const { code } = await transform(text, { ...target, ...small, format: 'cjs', supported });
-  const part = `(function(exports,require,module,importMetaUrl){${code}})`;
-  await writeFile(join(dist, 'parts', basename(path)), part);
-  contents.update(part);
+const texts = new Map(parts.outputFiles.map(({ path, text }) => [basename(path), text]));
+for (const [file, names] of files) {
+  const functions = names.map(async (name) => {
+    const supported = { 'dynamic-import': false };
+    const text = texts.get(name) ?? '';
+    const { code } = await transform(text, { ...target, ...small, format: 'cjs', supported });
+    return `"./${name}":function(exports,require,module,importMetaUrl){${code}}`;
+  });
+  const text = `({${(await Promise.all(functions)).join(',\n')}})`;
+  await writeFile(join(dist, 'parts', file), text);
+  contents.update(text);
 }
 const start = await bundle({
   entryPoints: ['src/bin/command.ts'],
   format: 'cjs',
-  define: { buildId: JSON.stringify(contents.digest('hex').slice(0, 16)) },
+  define: {
+    buildId: JSON.stringify(contents.digest('hex').slice(0, 16)),
+    fileOf: JSON.stringify(fileOf),
+  },
 });
 for (const command of Object.keys(bin)) {
   const text = launcher + (start.outputFiles[0]?.text ?? '');
@@ -110,6 +149,22 @@ for (const command of Object.keys(commands) as CommandName[]) {
   await writeFile(join(dist, 'man', `${command}.1`), manPage(command, version));
 }
 await makeCodeCache(dist);
+
+/** @param path of a part, in the bundle's metafile */
+function isNeeded(path: string, sources: readonly string[]): boolean {
+  const { outputs } = parts.metafile;
+  const entries = sources.map((source) =>
+    Object.keys(outputs).find((each) => outputs[each]?.entryPoint === `src/${source}`),
+  );
+  const needed = new Set(entries);
+  for (const each of needed) {
+    for (const { kind, path: imported } of outputs[each ?? '']?.imports ?? []) {
+      if (kind === 'import-statement') needed.add(imported);
+    }
+  }
+  if (needed.has(undefined)) throw new Error(`Not all of these begin a part: ${sources.join()}`);
+  return needed.has(path);
+}
 
 function bundle(options: BuildOptions) {
   const rules = { absWorkingDir: root, bundle: true, logLevel: 'warning' } as const;

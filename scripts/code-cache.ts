@@ -48,8 +48,7 @@ export async function makeCodeCache(dist: string): Promise<void> {
     };
     let output = '';
     for (const [command, args, input = output] of runs) {
-      // --expose-gc as in the launcher: V8 refuses a cache that was made with other flags.
-      const start = ['--expose-gc', '--', join(dist, `${command}.js`), ...args.split(' ')];
+      const start = ['--', join(dist, `${command}.js`), ...args.split(' ')];
       const child = spawn(execPath, start, { env, cwd: home, stdio: 'pipe' });
       child.stdin.end(input);
       const ended = new Promise((resolve) => child.on('close', resolve));

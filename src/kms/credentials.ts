@@ -1,5 +1,4 @@
 /** The search for AWS credentials: how long it may take, and what to say when it finds none. */
-import { exec } from 'node:child_process';
 import { promisify } from 'node:util';
 
 import { externalDataInterceptor, loadSharedConfigFiles } from '@smithy/core/config';
@@ -52,8 +51,6 @@ let lastProcess: { readonly problem: string } | undefined;
 /** The SDK runs the same program again for another provider: what failed is not waited for twice. */
 const failedCommands = new Set<string>();
 
-const runProcess = promisify(exec);
-
 /**
  * The SDK gives a `credential_process` all the time in the world; one that waits for a person at a
  * terminal that it doesn't have never ends. This is the SDK's own way to put another function in
@@ -62,8 +59,9 @@ const runProcess = promisify(exec);
 async function runBounded(command: string): Promise<{ stdout: string; stderr: string }> {
   if (failedCommands.has(command)) throw new Error('credential_process failed before');
   lastProcess = { problem: 'did not print valid credentials' };
+  const { exec } = await import('node:child_process'); // rarely needed, and takes a millisecond or two
   try {
-    return await runProcess(isOneProgram(command) ? `exec ${command}` : command, {
+    return await promisify(exec)(isOneProgram(command) ? `exec ${command}` : command, {
       timeout: (deadlineSeconds - 1) * 1000,
       killSignal: 'SIGKILL',
     });

@@ -181,16 +181,15 @@ describe("the cache in the user's folder", () => {
 
   /** Puts code into the cache that V8 accepts in place of what the bundle's main part is. */
   function plant({ home, usersCache }: Installed): void {
-    const [main = ''] = filesIn(usersCache).filter((name) => /encrypt-.*-main-/.test(name));
-    const { length } = readFileSync(join(home, 'dist', 'parts', 'main.js'));
-    const source = `(function () { process.stderr.write('planted'); process.exit(7) })`;
+    const [main = ''] = filesIn(usersCache).filter((name) => /encrypt-.*-start-/.test(name));
+    const { length } = readFileSync(join(home, 'dist', 'parts', 'start.js'));
+    const source = `(function () { process.stderr.write('planted'); process.exit(7) })()`;
     // The only thing that V8 knows of the source is its length.
     const program = `const { Script } = process.getBuiltinModule('node:vm');
       const script = new Script(${JSON.stringify(source.padEnd(length))});
-      script.runInThisContext();
       process.stdout.write(script.createCachedData());`;
     writeFileSync(join(home, 'program.js'), program);
-    const { stdout } = spawnSync(process.execPath, ['--expose-gc', join(home, 'program.js')]);
+    const { stdout } = spawnSync(process.execPath, [join(home, 'program.js')]);
     writeFileSync(join(usersCache, main), sealed(stdout));
   }
 
