@@ -21,7 +21,8 @@ import type { EnvelopeHeader } from './header.ts';
 import { mebibyte } from './limits.ts';
 import { Recent } from './recent.ts';
 import { unwrapDataKey } from './unwrap.ts';
-import { blankHeader, sharedPart } from './whole-message.ts';
+import { sharedPart } from './repeated-headers.ts';
+import { blankHeader } from './whole-message.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
 /** How long, and for how much data, a data key is used. */
@@ -72,7 +73,12 @@ interface DataKeyToEncrypt extends DataKey {
 
 interface DataKeyToDecrypt extends DataKey {
   readonly verificationKey: NodeDecryptionMaterial['verificationKey'];
+  /** Of the data keys that were used last. Making them takes as long as using them. */
+  materials: NodeDecryptionMaterial | undefined;
 }
+
+/** How many data keys have materials, which take 4 KiB each. */
+const maxMaterials = 1000;
 
 /**
  * @param source where new data keys come from: `encryptionMaterials`
@@ -139,55 +145,79 @@ export const cachedDataKeys = (
 
 /**
  * @param onOtherKey called when a data key was unwrapped by a key other than the first
- * @returns a function that gives the materials to open a message that is plain and framed, using the
- *   keys that its header names. A data key is found by everything in the header that messages under
- *   it share, which includes all encrypted data keys and the encryption context, so it is never used
- *   for another user's message. The caller has checked that context against the user.
+ * @returns lends the materials to open a message that is plain and framed, using the keys that its
+ *   header names; once the function that gets them has returned, they may be overwritten. A data key
+ *   is found by everything in the header that messages under it share, which includes all encrypted
+ *   data keys and the encryption context, so it is never used for another user's message. The caller
+ *   has checked that context against the user.
  * @throws KmsPocError, as `unwrapDataKey` does
  */
 export const cachedUnwrapping = (
   keys: readonly UnwrappingKey[],
   onOtherKey: (key: string, failures: readonly KmsPocError[]) => void,
   limits: DataKeyLimits = dataKeyLimits,
-): ((header: EnvelopeHeader) => Promise<NodeDecryptionMaterial>) => {
+): (<Result>(
+  header: EnvelopeHeader,
+  open: (materials: NodeDecryptionMaterial) => Result,
+) => Promise<Result>) => {
   const secrets = new DataKeyBytes();
-  const cache = new Recent<DataKeyToDecrypt>(limits.maxMemory, ({ slot }) => {
-    secrets.forget(slot);
+  const dropMaterials = (dataKey: DataKeyToDecrypt): void => {
+    dataKey.materials?.zeroUnencryptedDataKey();
+    dataKey.materials = undefined;
+  };
+  const withMaterials = new Recent<DataKeyToDecrypt>(maxMaterials, dropMaterials);
+  const cache = new Recent<DataKeyToDecrypt>(limits.maxMemory, (dataKey) => {
+    dropMaterials(dataKey);
+    secrets.forget(dataKey.slot);
   });
   const inTurn = oneAtATime();
 
-  const use = (dataKey: DataKeyToDecrypt, header: EnvelopeHeader): NodeDecryptionMaterial => {
-    const { encryptionContext } = header;
-    const materials = new NodeDecryptionMaterial(suiteFor(header.signed), encryptionContext);
+  const materialsOf = (
+    name: string,
+    dataKey: DataKeyToDecrypt,
+    { signed, encryptionContext }: EnvelopeHeader,
+  ): NodeDecryptionMaterial => {
+    if (withMaterials.get(name) === dataKey && dataKey.materials !== undefined) {
+      return dataKey.materials;
+    }
+    const materials = new NodeDecryptionMaterial(suiteFor(signed), encryptionContext);
     secrets.give(dataKey.slot, materials, decrypted);
     const { verificationKey } = dataKey;
-    return verificationKey === undefined
-      ? materials
-      : materials.setVerificationKey(verificationKey);
+    if (verificationKey !== undefined) materials.setVerificationKey(verificationKey);
+    dataKey.materials = materials;
+    withMaterials.set(name, dataKey, 1);
+    return materials;
   };
 
-  return (header) => {
-    const name = sharedPart(header);
-    return inTurn(
+  return async (header, open) => {
+    const name = sharedPart(header.info.rawHeader);
+    const { result } = await inTurn(
       name,
       () => {
         const dataKey = cache.get(name);
         if (dataKey === undefined) return undefined;
-        if (Date.now() - dataKey.since <= limits.maxAgeMs) return use(dataKey, header);
+        if (Date.now() - dataKey.since <= limits.maxAgeMs) {
+          return { result: open(materialsOf(name, dataKey, header)) };
+        }
         cache.delete(name);
         return undefined;
       },
       async () => {
         const { materials, key, isFirst, failures } = await unwrapDataKey(keys, header);
         if (!isFirst) onOtherKey(key.name, failures);
-        const { verificationKey } = materials;
-        const dataKey = { slot: secrets.take(materials), since: Date.now(), verificationKey };
+        const dataKey: DataKeyToDecrypt = {
+          slot: secrets.take(materials),
+          since: Date.now(),
+          verificationKey: materials.verificationKey,
+          materials: undefined,
+        };
         const size = entryBytes + name.length + (header.signed ? signatureBytes : 0);
-        const forThisMessage = use(dataKey, header); // before the cache may drop it
+        const opened = open(materialsOf(name, dataKey, header)); // before the cache may drop it
         cache.set(name, dataKey, size);
-        return forThisMessage;
+        return { result: opened };
       },
     );
+    return result;
   };
 };
 

@@ -23,6 +23,7 @@ import {
 import { asBuffer } from '../streams/byte-stream.ts';
 import type { EnvelopeHeader } from './header.ts';
 import { defaultFrameLength } from './limits.ts';
+import { commitmentBytes, idEnd, idStart } from './repeated-headers.ts';
 
 const fromUtf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 const serialize = serializeFactory(fromUtf8, { utf8Sorting: true });
@@ -39,11 +40,6 @@ const frameAad = (
   const kind = messageAADContentString({ contentType, isFinalFrame });
   return asBuffer(messageAAD(messageId, kind, sequenceNumber, contentLength));
 };
-
-/** Where a header of version 2 has its message's id. The commitment, 32 bytes too, is at its end. */
-const idStart = 3;
-const idEnd = idStart + MessageIdLength.V2;
-const commitmentBytes = 32;
 
 /**
  * @param materials of a suite with key commitment
@@ -67,13 +63,6 @@ export const blankHeader = ({
       }),
     ),
   );
-
-/**
- * @param header for which `isPlainFramed` holds
- * @returns all of it, as Latin-1, that is the same in each message that shares its data key
- */
-export const sharedPart = ({ suiteId, info: { rawHeader } }: EnvelopeHeader): string =>
-  `${suiteId} ${asBuffer(rawHeader).toString('latin1', idEnd, rawHeader.length - commitmentBytes)}`;
 
 /**
  * Encrypts a message: version 2, with key commitment, as `encryptMessage` does.
@@ -134,21 +123,11 @@ export const encryptWhole = (
 };
 
 /**
- * Whether `decryptWhole` can handle this message, as it can everything that `encryptMessage`
- * writes.
- */
-export const isPlainFramed = (header: EnvelopeHeader): boolean =>
-  header.version === 2 &&
-  header.committing &&
-  header.contentType === 'framed' &&
-  header.frameLength > 0;
-
-/**
  * Decrypts a message, if it is intact from its first byte to its last.
  *
  * @param header of this message, for which `isPlainFramed` holds; the caller has checked its
  *   encryption context
- * @param materials for this header; used up, because their data key is overwritten
+ * @param materials for this header
  * @returns undefined if anything is wrong: `decryptMessage` finds out what it is
  */
 export const decryptWhole = (
@@ -158,7 +137,7 @@ export const decryptWhole = (
 ): Buffer | undefined => {
   const { messageHeader, rawHeader, headerAuth } = header.info;
   if (!('suiteData' in messageHeader)) return undefined;
-  const { getDecipherInfo, getVerify, dispose } = getDecryptionHelper(materials);
+  const { getDecipherInfo, getVerify } = getDecryptionHelper(materials);
   try {
     // Throws if this is not the data key that the message commits to.
     const getDecipher = getDecipherInfo(messageHeader.messageId, messageHeader.suiteData);
@@ -193,7 +172,5 @@ export const decryptWhole = (
       : undefined;
   } catch {
     return undefined; // a tag or the commitment doesn't match, or a frame's header is invalid
-  } finally {
-    dispose();
   }
 };

@@ -10,9 +10,9 @@ import {
 } from '../envelope/data-key-cache.ts';
 import { decryptMessage } from '../envelope/decrypt.ts';
 import { encryptionMaterials } from '../envelope/encrypt.ts';
-import { parseHeader } from '../envelope/header.ts';
+import { headerParser, isPlainFramed } from '../envelope/repeated-headers.ts';
 import { requireReadable } from '../envelope/requirements.ts';
-import { decryptWhole, encryptWhole, isPlainFramed } from '../envelope/whole-message.ts';
+import { decryptWhole, encryptWhole } from '../envelope/whole-message.ts';
 import { formatOf } from '../formats/ciphertext-format.ts';
 import { unwrappingKey } from '../keys/decryption-keys.ts';
 import { type EncryptionKeys, loadWrappingKeys } from '../keys/encryption-keys.ts';
@@ -55,7 +55,8 @@ export function wholeDecrypter(
     return { ...key, open: once(() => key.open()) };
   });
   const { otherKey } = sources.events;
-  const materialsFor = cachedUnwrapping(unwrappingKeys, otherKey, limits);
+  const parseHeader = headerParser();
+  const lendMaterials = cachedUnwrapping(unwrappingKeys, otherKey, limits);
   return async (user, ciphertext) => {
     if (formatOf(ciphertext) === 'kms') {
       return (await openKmsBlob(keys, sources, user, ciphertext)).plaintext;
@@ -63,7 +64,9 @@ export function wholeDecrypter(
     const header = parseHeader(ciphertext);
     if (header !== undefined && isPlainFramed(header)) {
       requireReadable(header, user, requireSigned);
-      const plaintext = decryptWhole(header, await materialsFor(header), ciphertext);
+      const plaintext = await lendMaterials(header, (materials) =>
+        decryptWhole(header, materials, ciphertext),
+      );
       if (plaintext !== undefined) return plaintext;
     }
     // Of another layout, or not sound: then this says what it is.

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NodeDecryptionMaterial } from '@aws-crypto/material-management-node';
+
 import {
   cachedDataKeys,
   cachedUnwrapping,
@@ -122,12 +124,14 @@ describe('data keys to encrypt with', () => {
     const again = await Promise.all(users.map((user) => dataKeyFor(user, 1)));
     assert.equal(asked.length, 300);
     assert.deepEqual(again.map(wrapped), keys.map(wrapped));
-    const materialsFor = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
+    const lendMaterials = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
     for (const [index, key] of again.entries()) {
       const message = encryptWith(key, Buffer.from(users[index] ?? ''));
       const header = headerOf(message);
       assert.equal(
-        decryptWhole(header, await materialsFor(header), message)?.toString(),
+        (
+          await lendMaterials(header, (materials) => decryptWhole(header, materials, message))
+        )?.toString(),
         users[index],
       );
     }
@@ -171,13 +175,15 @@ describe('data keys to decrypt with', () => {
   test('are unwrapped once for many messages, even at the same time', async () => {
     const { dataKeyFor } = countedDataKeys();
     const { key, count } = countedKey();
-    const materialsFor = cachedUnwrapping([key], () => undefined);
+    const lendMaterials = cachedUnwrapping([key], () => undefined);
     const users = Array.from({ length: 40 }, (_, index) => `user${index % 4}`);
     await Promise.all(
       users.map(async (user) => {
         const message = encryptWith(await dataKeyFor(user, 4), Buffer.from(user));
         const header = headerOf(message);
-        const opened = decryptWhole(header, await materialsFor(header), message);
+        const opened = await lendMaterials(header, (materials) =>
+          decryptWhole(header, materials, message),
+        );
         assert.equal(opened?.toString(), user);
       }),
     );
@@ -185,15 +191,15 @@ describe('data keys to decrypt with', () => {
   });
 
   test("of one user never serve another user's header", async () => {
-    const materialsFor = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
+    const lendMaterials = cachedUnwrapping([openedKey(wrappingKey)], () => undefined);
     const message = await encrypt(Buffer.from('for alice'), { user: 'alice' });
-    await materialsFor(headerOf(message));
+    await lendMaterials(headerOf(message), () => undefined);
     // The same encrypted data key under another name: the key's own check refuses it.
     const name = message.indexOf('alice');
     const forged = Buffer.from(message);
     forged.write('bobby', name);
     await assert.rejects(
-      materialsFor(headerOf(forged)),
+      lendMaterials(headerOf(forged), () => undefined),
       (error) => error instanceof KmsPocError && error.code === 'CannotDecrypt',
     );
   });
@@ -201,15 +207,33 @@ describe('data keys to decrypt with', () => {
   test('are unwrapped again when they are old', async (t) => {
     t.mock.timers.enable({ apis: ['Date'] });
     const { key, count } = countedKey();
-    const materialsFor = cachedUnwrapping([key], () => undefined, {
+    const lendMaterials = cachedUnwrapping([key], () => undefined, {
       ...dataKeyLimits,
       maxAgeMs: 1,
     });
     const header = headerOf(await encrypt(Buffer.from('old')));
-    await materialsFor(header);
+    await lendMaterials(header, () => undefined);
     t.mock.timers.tick(2);
-    await materialsFor(header);
+    await lendMaterials(header, () => undefined);
     assert.equal(count(), 2);
+  });
+
+  test('are overwritten when they are old', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'] });
+    const { key } = countedKey();
+    const lendMaterials = cachedUnwrapping([key], () => undefined, {
+      ...dataKeyLimits,
+      maxAgeMs: 1,
+    });
+    const header = headerOf(await encrypt(Buffer.from('old')));
+    const lent = (): Promise<NodeDecryptionMaterial> => lendMaterials(header, (each) => each);
+    const first = await lent();
+    assert.equal(await lent(), first);
+    assert.ok(first.hasUnencryptedDataKey);
+    t.mock.timers.tick(2);
+    const second = await lent();
+    assert.equal(first.hasUnencryptedDataKey, false);
+    assert.ok(second.hasUnencryptedDataKey);
   });
 
   test('it is reported if it was not the first key', async () => {
@@ -219,12 +243,12 @@ describe('data keys to decrypt with', () => {
       open: () => Promise.reject(new Error('not asked for')),
     };
     const told: string[] = [];
-    const materialsFor = cachedUnwrapping([other, openedKey(wrappingKey)], (name) => {
+    const lendMaterials = cachedUnwrapping([other, openedKey(wrappingKey)], (name) => {
       told.push(name);
     });
     const header = headerOf(await encrypt(Buffer.from('x')));
-    await materialsFor(header);
-    await materialsFor(header);
+    await lendMaterials(header, () => undefined);
+    await lendMaterials(header, () => undefined);
     assert.deepEqual(told, [wrappingKey.name]);
   });
 });

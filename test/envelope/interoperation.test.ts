@@ -141,13 +141,17 @@ test('messages written and opened whole, both ways', async () => {
       frameLength: 4096,
     })),
   );
-  const materialsFor = cachedUnwrapping([openedKey(key)], () => undefined);
+  const lendMaterials = cachedUnwrapping([openedKey(key)], () => undefined);
   for (const [index, plaintext] of plaintexts.entries()) {
     assert.deepEqual(read[index]?.context, { user: 'alice' });
     assert.ok(Buffer.from(read[index].plaintext, 'base64').equals(plaintext));
     const message = theirs[index];
     const header = message && parseHeader(message);
     assert.ok(header);
-    assert.ok(decryptWhole(header, await materialsFor(header), message)?.equals(plaintext));
+    assert.ok(
+      (
+        await lendMaterials(header, (materials) => decryptWhole(header, materials, message))
+      )?.equals(plaintext),
+    );
   }
 });

@@ -15,7 +15,8 @@ import { unwrapDataKey } from '../../src/envelope/unwrap.ts';
 import { encryptionMaterials } from '../../src/envelope/encrypt.ts';
 import { parseHeader } from '../../src/envelope/header.ts';
 import { defaultFrameLength } from '../../src/envelope/limits.ts';
-import { decryptWhole, encryptWhole, isPlainFramed } from '../../src/envelope/whole-message.ts';
+import { isPlainFramed } from '../../src/envelope/repeated-headers.ts';
+import { decryptWhole, encryptWhole } from '../../src/envelope/whole-message.ts';
 
 import { collect } from '../support/bytes.ts';
 import { decrypt, encrypt, encryptForeign, layoutOf, openedKey, wrappingKey } from './messages.ts';
