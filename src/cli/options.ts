@@ -52,7 +52,7 @@ const requireSigned = flag('refuse unsigned AWS Encryption SDK messages (default
 export const commands = {
   'kms-encrypt': {
     description:
-      'Encrypts a message for a user, with AWS KMS or a local key. Type the message at the prompt, pipe it in, or read it from a file. It is never an argument: every process can see those.',
+      'Encrypts a message for a user, with a key in AWS KMS or Vault, or a local key. Type the message at the prompt, pipe it in, or read it from a file. It is never an argument: every process can see those.',
     options: {
       ...commonOptions,
       hide: flag("don't show the message as it is typed"),
@@ -197,5 +197,5 @@ export const exitStatuses: readonly (readonly [status: number, meaning: string])
   [2, 'usage'],
   [3, "can't be decrypted"],
   [4, 'refused'],
-  [5, 'KMS unavailable'],
+  [5, 'KMS or Vault unavailable'],
 ];

@@ -83,6 +83,6 @@ function nearest(name: string, names: readonly string[]): string | undefined {
       const goesOn = given.startsWith(plain(each)) || plain(each).startsWith(given);
       return { each, far: goesOn ? 0.5 : distance(given, plain(each)) };
     })
-    .filter(({ each, far }) => far <= Math.min(2, plain(each).length / 3))
+    .filter(({ each, far }) => far <= Math.min(2, plain(each).length / 2.5))
     .sort((a, b) => a.far - b.far)[0]?.each;
 }

@@ -327,7 +327,7 @@ describe('how it is called:', () => {
     for (const args of [['--batch'], ['--batch', '-i', '-']]) {
       const terminal = startOnTerminal('kms-encrypt', args, local);
       await terminal.waitFor('--batch needs a pipe');
-      await terminal.waitFor('kms-encrypt --batch < messages');
+      await terminal.waitFor('Pipe the lines in');
       assert.deepEqual(await terminal.exit(), { status: 2, signal: null });
     }
   });

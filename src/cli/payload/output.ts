@@ -65,13 +65,10 @@ export async function openOutput(
   if (descriptor !== undefined) return openDescriptor(descriptor, path, input);
   const file = path ?? '';
   const refuse = (cause: unknown): never => {
-    throw usageError(
-      `Can't write ${file}: ${reasonOf(cause)}.`,
-      `Check the path after ${option}.`,
-      {
-        cause,
-      },
-    );
+    const reason = systemCode(cause) === 'ENOENT' ? 'no such folder (ENOENT)' : reasonOf(cause);
+    throw usageError(`Can't write ${file}: ${reason}.`, `Check the path after ${option}.`, {
+      cause,
+    });
   };
   const existing = await stat(file).catch((cause: unknown) =>
     systemCode(cause) === 'ENOENT' ? undefined : refuse(cause),

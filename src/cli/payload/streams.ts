@@ -67,7 +67,7 @@ export async function openBatch(args: Arguments, options: StreamOptions = {}): P
   if (stdin.isTTY && (args.in === undefined || args.in === '-')) {
     throw usageError(
       '--batch needs a pipe or --in FILE: standard input is a terminal.',
-      'For example: kms-encrypt --batch < messages.jsonl',
+      'Pipe the lines in (--batch < FILE), or name their file with --in.',
     );
   }
   return openStreams(args, options);

@@ -214,7 +214,7 @@ describe('--out', () => {
     symlinkSync('loop', join(cwd, 'loop'));
     for (const [name, says] of [
       ['folder', /^folder is a folder, not a file\.$/],
-      ['none/x', /^Can't write none\/x: no such file \(ENOENT\)\.$/],
+      ['none/x', /^Can't write none\/x: no such folder \(ENOENT\)\.$/],
       ['file/x', /^Can't write file\/x: a part of the path is not a folder \(ENOTDIR\)\.$/],
       ['loop', /^Can't write loop: too many symbolic links \(ELOOP\)\.$/],
     ] as const) {
