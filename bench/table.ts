@@ -9,7 +9,7 @@ export interface Table {
 /** Markdown that reads well in a terminal too. */
 export function markdown({ title, head, rows }: Table): string {
   const widths = head.map((_, column) =>
-    Math.max(4, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
+    Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
   );
   const line = (cells: readonly string[]): string => {
     const padded = cells.map((cell, column) =>
