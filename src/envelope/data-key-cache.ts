@@ -16,9 +16,9 @@ import {
 import type { KmsPocError } from '../errors.ts';
 import { DataKeyBytes } from './data-key-bytes.ts';
 import { commitmentPolicy, suiteFor } from './encrypt.ts';
-import { dataKeyCollector } from './garbage.ts';
 import type { EnvelopeHeader } from './header.ts';
 import { mebibyte } from './limits.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { Recent } from './recent.ts';
 import { unwrapDataKey } from './unwrap.ts';
 import { sharedPart } from './repeated-headers.ts';
@@ -225,33 +225,3 @@ export const cachedUnwrapping = (
 const trace = { keyName: 'cached', keyNamespace: 'kms-poc' };
 const generated = { ...trace, flags: KeyringTraceFlag.WRAPPING_KEY_GENERATED_DATA_KEY };
 const decrypted = { ...trace, flags: KeyringTraceFlag.WRAPPING_KEY_DECRYPTED_DATA_KEY };
-
-/**
- * @returns a function that gives what `find` finds, and otherwise what `ask` asks for. Those who need
- *   the same one at the same time wait, and then look again; so after a failure the next one asks
- */
-function oneAtATime() {
-  const collectGarbage = dataKeyCollector();
-  const asked = new Map<string, Promise<unknown>>();
-  return async <Result>(
-    name: string,
-    find: () => Result | undefined,
-    ask: () => Promise<Result>,
-  ): Promise<Result> => {
-    for (;;) {
-      const found = find();
-      if (found !== undefined) return found;
-      const other = asked.get(name);
-      if (other === undefined) break;
-      await other.catch(() => undefined);
-    }
-    const mine = ask();
-    asked.set(name, mine);
-    try {
-      return await mine;
-    } finally {
-      asked.delete(name);
-      collectGarbage();
-    }
-  };
-}

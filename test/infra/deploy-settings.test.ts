@@ -181,7 +181,7 @@ describe('.env', () => {
     for (const [file, said] of [
       ['dir', /it is a folder/],
       ['loop', /too many symbolic links/],
-      ['none/.env', /no such file/],
+      ['none/.env', /no such folder/],
     ] as const) {
       const finished = await deploy(['--yes', '--env-file', file], {
         cwd: folder,
