@@ -133,7 +133,13 @@ async function checkRun(
 function checkError(stderr: string): void {
   const lines = stderr.trimEnd().split('\n');
   for (const line of lines) {
-    checkLine(line);
     assert.match(line, /^(kms-[a-z]+|hint): |^\{"error":/, `no line of ours: ${stderr}`);
+    if (!line.startsWith('{')) {
+      checkLine(line);
+      continue;
+    }
+    const { error } = JSON.parse(line) as { error: { message: string; hint: string } };
+    checkLine(error.message);
+    checkLine(error.hint);
   }
 }
