@@ -45,7 +45,7 @@ const replaceSlowModules: Plugin = {
   setup(bundle) {
     const namespace = 'replacement';
     bundle.onResolve({ filter: /./ }, ({ path, resolveDir }) =>
-      path in replacements ? { path, namespace, pluginData: resolveDir } : undefined,
+      Object.hasOwn(replacements, path) ? { path, namespace, pluginData: resolveDir } : undefined,
     );
     bundle.onLoad({ filter: /./, namespace }, ({ path, pluginData }) => ({
       contents: replacements[path] ?? '',
@@ -109,11 +109,15 @@ const parts = await bundle({
   define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
   plugins: [replaceSlowModules],
 });
+const groups = Object.entries(together).map(([file, sources]) => ({
+  file,
+  needed: neededBy(sources),
+}));
 const files = new Map<string, string[]>();
 const fileOf: Record<string, string> = {};
 for (const path of Object.keys(parts.metafile.outputs)) {
   const name = basename(path);
-  const [file] = Object.entries(together).find(([, sources]) => isNeeded(path, sources)) ?? [name];
+  const { file } = groups.find(({ needed }) => needed.has(path)) ?? { file: name };
   fileOf[`./${name}`] = file;
   files.set(file, [...(files.get(file) ?? []), name]);
 }
@@ -150,20 +154,22 @@ for (const command of Object.keys(commands) as CommandName[]) {
 }
 await makeCodeCache(dist);
 
-/** @param path of a part, in the bundle's metafile */
-function isNeeded(path: string, sources: readonly string[]): boolean {
+/** @returns the parts that hold these sources and all that they import, by paths in the metafile */
+function neededBy(sources: readonly string[]): ReadonlySet<string> {
   const { outputs } = parts.metafile;
-  const entries = sources.map((source) =>
-    Object.keys(outputs).find((each) => outputs[each]?.entryPoint === `src/${source}`),
-  );
-  const needed = new Set(entries);
+  const needed = new Set<string>();
+  for (const source of sources) {
+    const isIts = (path: string): boolean => outputs[path]?.entryPoint === `src/${source}`;
+    const part = Object.keys(outputs).find(isIts);
+    if (part === undefined) throw new Error(`${source} begins no part.`);
+    needed.add(part);
+  }
   for (const each of needed) {
-    for (const { kind, path: imported } of outputs[each ?? '']?.imports ?? []) {
-      if (kind === 'import-statement') needed.add(imported);
+    for (const { kind, path } of outputs[each]?.imports ?? []) {
+      if (kind === 'import-statement') needed.add(path);
     }
   }
-  if (needed.has(undefined)) throw new Error(`Not all of these begin a part: ${sources.join()}`);
-  return needed.has(path);
+  return needed;
 }
 
 function bundle(options: BuildOptions) {

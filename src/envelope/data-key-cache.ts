@@ -4,7 +4,8 @@
  *
  * The library has a cache too (caching-materials-manager-node). It holds whole materials, dozens of
  * objects each, and finds and copies them for each message, which took a fifth of a batch's time. Here
- * only what materials are made of is held: 400 bytes for a user with a local key.
+ * only what materials are made of is held: 400 bytes for a user with a local key. The keys that decrypt
+ * and were used last have their materials too.
  */
 import {
   KeyringTraceFlag,
@@ -20,8 +21,8 @@ import type { EnvelopeHeader } from './header.ts';
 import { mebibyte } from './limits.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { Recent } from './recent.ts';
-import { unwrapDataKey } from './unwrap.ts';
 import { sharedPart } from './repeated-headers.ts';
+import { unwrapDataKey } from './unwrap.ts';
 import { blankHeader } from './whole-message.ts';
 import type { UnwrappingKey } from './wrapping-key.ts';
 
