@@ -1,6 +1,6 @@
 /** What is measured: the built commands, and the references they are compared with. */
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build } from 'rolldown';
 
 import { maxRssMebibytes, tellMaxRss } from '../test/support/max-rss.ts';
 import { type ProcessOptions, time } from './rounds.ts';
@@ -33,17 +33,11 @@ export async function memoryOfNode(
 export async function buildLibrary(folder: string): Promise<string> {
   const outfile = join(folder, 'library.mjs');
   await build({
-    entryPoints: [join(import.meta.dirname, 'library.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
+    input: join(import.meta.dirname, 'library.ts'),
     platform: 'node',
-    target: 'node20.19',
-    mainFields: ['module', 'main'],
-    banner: {
-      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
+    resolve: { mainFields: ['module', 'main'] },
+    transform: { target: 'node20.19' },
+    output: { file: outfile, format: 'esm' },
   });
   return outfile;
 }

@@ -8,14 +8,16 @@
  *   key, prompts in a pipe, credential providers that aren't used) is in a file that it doesn't load.
  *   Each `import()` in the source begins a new part.
  * - What most runs need is put together again: each file costs a run some tenths of a millisecond.
- * - All of it is functions, as CommonJS modules are: src/bin/command.ts loads them, with a code cache.
+ * - Each part is a function, as a CommonJS module is: src/bin/command.ts loads it, with a code cache.
+ * - Not minified: with that cache it would make no start faster, and this way people can read what
+ *   runs, and a stack trace (DEBUG=kms-poc) tells where it is.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-import { build, type BuildOptions, type Plugin, transform } from 'esbuild';
+import { type InputOptions, type OutputOptions, type Plugin, rolldown } from 'rolldown';
 
 import { type CommandName, commands } from '../src/cli/options.ts';
 import { makeCodeCache } from './code-cache.ts';
@@ -37,21 +39,22 @@ const replacements: Readonly<Record<string, string>> = {
     const check = (isRight, message) => { if (!isRight) throw new Error(message); };
     export const strictEqual = (left, right, message) => check(left === right, message);
     export const notStrictEqual = (left, right, message) => check(left !== right, message);`,
+  // yargs checks how it is called.
+  './argsert.js': 'export const argsert = () => undefined;',
   // The SDK's checksum of event streams, which loads zlib. KMS has no event streams.
-  './crc32/Crc32Node': 'export { Crc32Js as Crc32Node } from "./crc32/Crc32Js";',
+  './crc32/Crc32Node': 'export { Crc32Js as Crc32Node } from "./Crc32Js";',
 };
+const replaced = new Map<string, string>();
 const replaceSlowModules: Plugin = {
   name: 'replace-slow-modules',
-  setup(bundle) {
-    const namespace = 'replacement';
-    bundle.onResolve({ filter: /./ }, ({ path, resolveDir }) =>
-      Object.hasOwn(replacements, path) ? { path, namespace, pluginData: resolveDir } : undefined,
-    );
-    bundle.onLoad({ filter: /./, namespace }, ({ path, pluginData }) => ({
-      contents: replacements[path] ?? '',
-      resolveDir: String(pluginData),
-    }));
+  resolveId(name, importer = '') {
+    const contents = replacements[name];
+    if (contents === undefined) return undefined;
+    const path = join(dirname(importer), `${name}.replaced.js`);
+    replaced.set(path, contents);
+    return path;
   },
+  load: (path) => replaced.get(path),
 };
 
 /**
@@ -75,12 +78,16 @@ const shell = [
 ].join('; ');
 const launcher = `#!/bin/sh\n':' //; ${shell}\n`;
 
-/** The files in dist/parts that hold more than one part: all that these sources import. */
+/**
+ * The files in dist/parts that hold more than one part: these sources and all that they import. All
+ * of a file is evaluated when any of it is imported.
+ */
 const together: Readonly<Record<string, readonly string[]>> = {
-  'start.js': ['cli/run.ts', 'cli/arguments.ts', 'cli/commands/load.ts'],
-  'message.js': ['cli/commands/encrypt.ts', 'cli/commands/decrypt.ts'],
-  'kms.js': ['kms/kms.ts'],
-  'envelope.js': [
+  start: ['cli/run.ts'],
+  arguments: ['cli/arguments.ts', 'cli/commands/load.ts'],
+  message: ['cli/commands/encrypt.ts', 'cli/commands/decrypt.ts'],
+  kms: ['kms/kms.ts'],
+  envelope: [
     ...['envelope/encrypt.ts', 'envelope/decrypt.ts'],
     ...['keys/local-key.ts', 'envelope/local-wrapping-key.ts'],
   ],
@@ -91,88 +98,73 @@ const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
   version: string;
 };
 
-const target = { platform: 'node', target: 'node20.19' } as const;
-const small = {
-  minifySyntax: true,
-  minifyWhitespace: true, // names are kept: a stack trace (DEBUG=kms-poc) must tell where it is
-  legalComments: 'none', // all licences are in one file, below
-} as const;
-
 rmSync(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'parts'), { recursive: true });
-const parts = await bundle({
-  entryPoints: { main: 'src/cli/run.ts' },
-  outdir: dist,
-  splitting: true,
-  format: 'esm',
-  mainFields: ['module', 'main'],
-  define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
-  plugins: [replaceSlowModules],
-});
-const groups = Object.entries(together).map(([file, sources]) => ({
-  file,
-  needed: neededBy(sources),
-}));
-const files = new Map<string, string[]>();
-const fileOf: Record<string, string> = {};
-for (const path of Object.keys(parts.metafile.outputs)) {
-  const name = basename(path);
-  const { file } = groups.find(({ needed }) => needed.has(path)) ?? { file: name };
-  fileOf[`./${name}`] = file;
-  files.set(file, [...(files.get(file) ?? []), name]);
-}
+const parts = await bundle(
+  {
+    input: 'src/cli/run.ts',
+    define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
+  },
+  {
+    chunkFileNames: ({ name }) =>
+      Object.hasOwn(together, name) ? '[name].js' : '[name]-[hash].js',
+    hashCharacters: 'hex',
+    minifyInternalExports: false, // src/bin/command.ts calls what start.js exports
+    codeSplitting: {
+      // The first group that wants a module gets it.
+      groups: Object.entries(together).map(([name, sources]) => ({
+        name,
+        test: (id) => sources.some((source) => id === join(root, 'src', source)),
+      })),
+    },
+  },
+);
 const contents = createHash('sha256');
-const texts = new Map(parts.outputFiles.map(({ path, text }) => [basename(path), text]));
-for (const [file, names] of files) {
-  const functions = names.map(async (name) => {
-    const supported = { 'dynamic-import': false };
-    const text = texts.get(name) ?? '';
-    const { code } = await transform(text, { ...target, ...small, format: 'cjs', supported });
-    return `"./${name}":function(exports,require,module,importMetaUrl){${code}}`;
-  });
-  const text = `({${(await Promise.all(functions)).join(',\n')}})`;
-  await writeFile(join(dist, 'parts', file), text);
+for (const { fileName, code, isEntry } of parts) {
+  if (isEntry) continue; // it only passes on what start.js exports
+  const text = `(function(exports,require,module,importMetaUrl){${code}})`;
+  await writeFile(join(dist, 'parts', fileName), text);
   contents.update(text);
 }
-const start = await bundle({
-  entryPoints: ['src/bin/command.ts'],
-  format: 'cjs',
-  define: {
-    buildId: JSON.stringify(contents.digest('hex').slice(0, 16)),
-    fileOf: JSON.stringify(fileOf),
-  },
+const [start] = await bundle({
+  input: 'src/bin/command.ts',
+  define: { buildId: JSON.stringify(contents.digest('hex').slice(0, 16)) },
 });
 for (const command of Object.keys(bin)) {
-  const text = launcher + (start.outputFiles[0]?.text ?? '');
-  await writeFile(join(dist, `${command}.js`), text, { mode: 0o755 });
+  await writeFile(join(dist, `${command}.js`), `${launcher}${start?.code ?? ''}`, { mode: 0o755 });
 }
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
-await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), licenses(root, parts.metafile));
+await writeFile(
+  join(dist, 'THIRD-PARTY-LICENSES.txt'),
+  licenses(parts.flatMap(({ moduleIds }) => moduleIds)),
+);
 await mkdir(join(dist, 'man'));
 for (const command of Object.keys(commands) as CommandName[]) {
   await writeFile(join(dist, 'man', `${command}.1`), manPage(command, version));
 }
 await makeCodeCache(dist);
 
-/** @returns the parts that hold these sources and all that they import, by paths in the metafile */
-function neededBy(sources: readonly string[]): ReadonlySet<string> {
-  const { outputs } = parts.metafile;
-  const needed = new Set<string>();
-  for (const source of sources) {
-    const isIts = (path: string): boolean => outputs[path]?.entryPoint === `src/${source}`;
-    const part = Object.keys(outputs).find(isIts);
-    if (part === undefined) throw new Error(`${source} begins no part.`);
-    needed.add(part);
-  }
-  for (const each of needed) {
-    for (const { kind, path } of outputs[each]?.imports ?? []) {
-      if (kind === 'import-statement') needed.add(path);
-    }
-  }
-  return needed;
-}
-
-function bundle(options: BuildOptions) {
-  const rules = { absWorkingDir: root, bundle: true, logLevel: 'warning' } as const;
-  return build({ ...rules, ...target, ...small, ...options, write: false, metafile: true });
+/** @returns the files that a source and what it imports become, its own first */
+async function bundle(
+  { input, define }: { input: string; define: Record<string, string> },
+  output: OutputOptions = {},
+) {
+  const options: InputOptions = {
+    cwd: root,
+    input,
+    platform: 'node',
+    resolve: { mainFields: ['module', 'main'] },
+    transform: { target: 'node20.19', define },
+    plugins: [replaceSlowModules],
+    checks: { emptyImportMeta: false }, // what yargs would need it for isn't used
+  };
+  await using sources = await rolldown(options);
+  const { output: files } = await sources.generate({
+    format: 'cjs',
+    dynamicImportInCjs: false,
+    charset: 'ascii', // which V8 reads fastest
+    comments: false, // all licences are in one file
+    ...output,
+  });
+  return files.filter((file) => file.type === 'chunk');
 }

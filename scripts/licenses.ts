@@ -2,8 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Metafile } from 'esbuild';
-
 interface Package {
   readonly name: string;
   readonly version: string;
@@ -13,17 +11,17 @@ interface Package {
 }
 
 /**
- * @param root the folder that the paths in the metafile start from
+ * @param modules the paths of all files in the bundle
  * @throws if a package has no text. One from the same repository and under the same licence will do:
  *   some packages of the AWS SDK come without their repository's.
  */
-export function licenses(root: string, { inputs }: Metafile): string {
+export function licenses(modules: readonly string[]): string {
   const folders = new Set(
-    Object.keys(inputs)
+    modules
       .map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
       .filter((folder) => folder !== undefined),
   );
-  const packages = [...folders].sort().map((folder) => readPackage(join(root, folder)));
+  const packages = [...folders].sort().map((folder) => readPackage(folder));
   const texts = packages.map(({ name, version, license, repository, text }) => {
     const found =
       text ??

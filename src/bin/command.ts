@@ -19,8 +19,6 @@ import { codeCache } from './code-cache.ts';
 
 /** Set by scripts/build.ts. It changes whenever a part does. */
 declare const buildId: string;
-/** Set by scripts/build.ts: the file in dist/parts that a part is in. */
-declare const fileOf: Readonly<Record<string, string>>;
 
 interface Module {
   exports: unknown;
@@ -35,32 +33,21 @@ type Part = (
 const command = basename(__filename, '.js') as CommandName;
 const evaluate = codeCache(join(__dirname, 'code-cache'), `${command}-${buildId}`);
 const importMetaUrl = pathToFileURL(__filename).href;
-const parts = new Map<string, Part>();
 const modules = new Map<string, Module>();
 
-/** @param name of a part, such as `./kms-XT73XIDE.js`, or of a module of Node's */
+/** @param name of a part, such as `./kms.js`, or of a module of Node's */
 function load(name: string): unknown {
   if (!name.startsWith('./')) return process.getBuiltinModule(name);
   let module = modules.get(name);
   if (module === undefined) {
     module = { exports: {} };
     modules.set(name, module);
-    partNamed(name)(module.exports, load, module, importMetaUrl);
+    const file = join(__dirname, 'parts', name);
+    // The bundle is ASCII, and Latin-1 is what V8 reads fastest.
+    const part = evaluate(file, readFileSync(file, 'latin1')) as Part;
+    part(module.exports, load, module, importMetaUrl);
   }
   return module.exports;
 }
 
-function partNamed(name: string): Part {
-  let part = parts.get(name);
-  if (part === undefined) {
-    const file = join(__dirname, 'parts', fileOf[name] ?? '');
-    // The bundle is ASCII, and Latin-1 is what V8 reads fastest.
-    const found = evaluate(file, readFileSync(file, 'latin1')) as Record<string, Part>;
-    for (const each of Object.entries(found)) parts.set(...each);
-    part = parts.get(name);
-    if (part === undefined) throw new Error(`${file} has no ${name}`);
-  }
-  return part;
-}
-
-void (load('./main.js') as { run: typeof run }).run(command);
+void (load('./start.js') as { run: typeof run }).run(command);

@@ -17,6 +17,7 @@ const expectedFiles = [
   ...Object.values(packageJson.bin),
   ...packageJson.man,
   'dist/package.json',
+  'dist/parts/arguments.js',
   'dist/parts/envelope.js',
   'dist/parts/kms.js',
   'dist/parts/message.js',
@@ -58,7 +59,7 @@ describe('the package', () => {
 
   test('has these files, and no others', () => {
     const kinds = files.map((file) =>
-      file.replace(/^(dist\/parts\/)[\w-]+-[A-Z\d]{8}\.js$/, '$1NAME-HASH.js'),
+      file.replace(/^(dist\/parts\/)[\w-]+-[a-f\d]{8}\.js$/, '$1NAME-HASH.js'),
     );
     assert.deepEqual([...new Set(kinds)].sort(), expectedFiles.sort());
   });
