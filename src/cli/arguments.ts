@@ -139,7 +139,7 @@ export async function parseArguments(
 
   if (Array.isArray(parsed._) && parsed._.length > 0) {
     refuse(
-      'user' in options
+      'in' in options
         ? 'Unexpected argument. Messages are never passed on the command line, where other users could see them.'
         : 'Unexpected argument.',
       'in' in options

@@ -46,8 +46,10 @@ export async function prepareKeys(
 ): Promise<PreparedKeys> {
   const settings = await loadSettings(args, env);
   const access = createAccess(settings, notices);
-  const { file } = settings;
+  const { file, overridden } = settings;
   if (file !== undefined) access.events.keyFile(file.path, file.stat, true);
+  if (file !== undefined && overridden.length > 0)
+    notices.notice(`the environment overrides ${file.path}: ${overridden.join(', ')}.`);
   const users = settings.users();
   const sources = createKeySources(access, role);
   const key = chooseKey(settings, notices);

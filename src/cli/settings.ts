@@ -5,7 +5,7 @@
 import { usageError } from '../errors.ts';
 import type { AwsService } from '../events.ts';
 import type { Arguments } from './arguments.ts';
-import type { Setting, SettingName, SettingsFile } from './setting.ts';
+import { type Setting, type SettingName, settingNames, type SettingsFile } from './setting.ts';
 import {
   checkEndpoint,
   parseFileName,
@@ -53,6 +53,8 @@ export interface Settings {
    * set, but each in the environment before any in the file.
    */
   readonly find: (...names: SettingName[]) => Setting | undefined;
+  /** What a file that was named sets, and the environment sets to something else. */
+  readonly overridden: readonly SettingName[];
 }
 
 const endpointNames = {
@@ -119,7 +121,16 @@ export function settingsOf(
         : checkEndpoint(find(endpointNames[service], 'AWS_ENDPOINT_URL'), service),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     find,
+    overridden: overriddenNames(environment, file),
   };
+}
+
+function overriddenNames(environment: Environment, file: SettingsFile | undefined): SettingName[] {
+  if (file === undefined || file.isImplicit) return [];
+  return settingNames.filter((name) => {
+    const [value, other] = [file.values[name], environment[name]];
+    return value && other && value !== other;
+  });
 }
 
 /**

@@ -47,7 +47,7 @@ export async function enter(
   { say }: Pick<Dialogue, 'say'>,
 ): Promise<Aws> {
   const aws = await connect(access, region);
-  const caller = await askIdentity({ ...access.options('sts'), region: aws.region });
+  const caller = await askIdentity({ ...access.options('sts'), region: aws.region }, 'deploy');
   const account = /^arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):/.exec(caller)?.[1];
   if (account === undefined) {
     throw new KmsPocError(

@@ -1,6 +1,7 @@
 /** Encodes and decodes base64 in constant memory. */
 import { KmsPocError } from '../errors.ts';
 import { asBuffer, type ByteStream } from '../streams/byte-stream.ts';
+import { minKmsBytes } from './ciphertext-format.ts';
 import { withoutByteOrderMark } from './text.ts';
 
 /**
@@ -67,6 +68,9 @@ const pastedAlong = /[\s"'`]+/g;
  * kms-encrypt prints never has this length: padded base64 comes in groups of four.
  */
 const cutPasteCharacters = 4095;
+
+/** Less is no part of a ciphertext, but something else. */
+const minCharacters = (minKmsBytes / 3) * 4;
 
 /**
  * Decodes base64 strictly, but the way people paste it: wrapped, quoted, with URL-safe letters or
@@ -145,7 +149,9 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
   if (isCut) {
     throw new KmsPocError(
       'NotCiphertext',
-      `This message is incomplete: its base64 ends early, after ${characters} characters.`,
+      characters < minCharacters
+        ? `This is not an encrypted message: it has only ${characters} characters.`
+        : `This message is incomplete: its base64 ends early, after ${characters} characters.`,
       'Copy all of it, exactly as kms-encrypt printed it.',
     );
   }

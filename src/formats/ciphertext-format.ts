@@ -9,7 +9,7 @@ export const envelopePrefixBytes = 3;
 /**
  * What AWS KMS makes of a single byte has more than 150 bytes, and what emulators make of it 65.
  */
-const minKmsBytes = 60;
+export const minKmsBytes = 60;
 /**
  * The limit of KMS `Decrypt`: https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
  */

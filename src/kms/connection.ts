@@ -58,7 +58,7 @@ export async function openClient<Client extends AnyClient>(
   const client = create(clientConfig(options));
   if (profile !== undefined) await checkProfile(profile);
   const found = await client.config.region().catch((error: unknown) => {
-    throw missingRegion(region, error);
+    throw missingRegion(service, region, error);
   });
   const url = endpoint ?? (await client.config.serviceConfiguredEndpoint?.());
   if (url !== undefined && URL.canParse(url)) events.endpoint(service, new URL(url));

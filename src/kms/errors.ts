@@ -7,6 +7,7 @@
  * API_Decrypt.html and CommonErrors.html there.
  */
 import { type ErrorCode, exitStatus, KmsPocError, usageError } from '../errors.ts';
+import type { AwsService } from '../events.ts';
 import { isTlsError } from './transport.ts';
 
 /** What was being done, for the message. */
@@ -286,6 +287,21 @@ const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocErro
     { cause },
   );
 
+/** What the credentials are for. */
+export type CredentialsPurpose = KmsCall['operation'] | 'deploy';
+
+const signInForKeys =
+  'Sign in (aws sso login, aws configure), or put the pairs of access keys in .env; without an AWS account use --key local.';
+const signIn: Readonly<Record<CredentialsPurpose, string>> = {
+  encrypt: signInForKeys,
+  decrypt: signInForKeys,
+  'look up': signInForKeys,
+  're-encrypt':
+    'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.',
+  deploy:
+    'Sign in as someone who may manage CloudFormation, KMS, IAM and Secrets Manager (aws sso login, aws configure), or use --profile.',
+};
+
 /**
  * For whatever the search for credentials throws. It reads files, runs programs and asks other
  * services, so nearly every kind of error can come from it.
@@ -294,20 +310,17 @@ const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocErro
  */
 export function mapCredentialsError(
   error: Error,
-  operation: KmsCall['operation'],
+  purpose: CredentialsPurpose,
   { message, hint }: { readonly message: string; readonly hint?: string },
 ): KmsPocError {
-  const call: KmsCall = { operation, keyId: '', region: '', user: undefined };
+  const call: KmsCall = { operation: 'look up', keyId: '', region: '', user: undefined };
   const aboutCredentials = rows.filter(({ code }) => code === 'Credentials');
   return (
     mapByName(error, call, aboutCredentials) ??
     new KmsPocError(
       'Credentials',
       `${message} (${namesOf(error)[0] ?? 'Error'}).`,
-      hint ??
-        (operation === 're-encrypt'
-          ? 'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.'
-          : 'Sign in (aws sso login, aws configure), or put the access keys in .env; without an AWS account use --key local.'),
+      hint ?? signIn[purpose],
       { cause: error },
     )
   );
@@ -354,11 +367,17 @@ export function mapStackError(error: unknown, failure: string, region: string): 
 }
 
 /** @param region what was given as the Region; undefined if nothing was */
-export const missingRegion = (region: string | undefined, cause: unknown): KmsPocError =>
+export const missingRegion = (
+  service: AwsService,
+  region: string | undefined,
+  cause: unknown,
+): KmsPocError =>
   region === undefined
     ? usageError(
         'No AWS Region is set.',
-        'Set AWS_REGION, pass --region, or name the key by its ARN.',
+        service === 'kms'
+          ? 'Set AWS_REGION, pass --region, or name the key by its ARN.'
+          : 'Set AWS_REGION, or pass --region.',
         { cause },
       )
     : usageError(`${region} is not an AWS Region.`, 'A Region looks like eu-central-1.', { cause });

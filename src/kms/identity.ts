@@ -5,17 +5,21 @@ import { KmsPocError } from '../errors.ts';
 import { openClient } from './connection.ts';
 import type { KmsOptions } from './options.ts';
 import { findCredentials } from './credentials.ts';
-import { mapIdentityError } from './errors.ts';
+import { type CredentialsPurpose, mapIdentityError } from './errors.ts';
 import { withDeadline } from './transport.ts';
 
 /**
+ * @param purpose what to say without credentials
  * @returns the ARN of a user or role. The call needs no permission.
  * @throws KmsPocError Credentials, if there are none or they are invalid; Usage, if there is no
  *   such profile or Region; another code, if STS did not answer the question
  */
-export async function askIdentity(options: KmsOptions): Promise<string> {
+export async function askIdentity(
+  options: KmsOptions,
+  purpose: CredentialsPurpose = 'look up',
+): Promise<string> {
   const { client, region } = await openClient('sts', options, (config) => new STSClient(config));
-  await findCredentials(client, options, 'look up');
+  await findCredentials(client, options, purpose);
   try {
     const { Arn: arn } = await withDeadline((options) =>
       client.send(new GetCallerIdentityCommand({}), options),

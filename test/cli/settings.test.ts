@@ -524,6 +524,30 @@ describe('the commands', () => {
     assert.equal(failure.message, "Can't read the settings file none: no such file (ENOENT).");
   });
 
+  test('what the environment overrides in a file that was named is said, but not its value', async () => {
+    const cwd = temporaryFolder();
+    const values = 'KEY_ID=alias/theOther\nUSERS=alice,bob\nAWS_REGION=eu-central-1\n';
+    for (const name of ['.env', 'named.env']) {
+      writeFileSync(join(cwd, name), values, { mode: 0o600 });
+    }
+    const env = {
+      KEY_ID: 'local',
+      USERS: 'alice',
+      AWS_REGION: 'eu-central-1',
+      DECRYPT_KEYS: 'local',
+    };
+    const stderrOf = async (...args: string[]): Promise<string> => {
+      const options = { stdin: 'x', env, cwd };
+      const { status, stderr } = await run('kms-encrypt', ['-u', 'alice', ...args], options);
+      assert.equal(status, 0, stderr);
+      return stderr.replace(/^kms-encrypt: created a new local key.*\n/m, '');
+    };
+    const said = 'kms-encrypt: the environment overrides named.env: KEY_ID, USERS.\n';
+    assert.equal(await stderrOf('--env-file', 'named.env'), said);
+    assert.equal(await stderrOf('--env-file', 'named.env', '-q'), '');
+    assert.equal(await stderrOf(), '', 'an .env that nobody named gives way silently');
+  });
+
   test('the installed command keeps Node from taking --env-file for its own', async () => {
     const folder = temporaryFolder();
     const program = join(import.meta.dirname, '..', '..', 'dist', 'kms-encrypt.js');

@@ -288,6 +288,7 @@ describe('USERS', () => {
 describe('arguments', () => {
   const usageErrors: [args: string[], said: RegExp][] = [
     [[], /There is no terminal to ask on\.\nhint: Add --yes/],
+    [['--parameter', 'BAD'], /--parameter needs NAME=VALUE, not BAD/],
     [['--frobnicate'], /Unknown option --frobnicate/],
     [['stack'], /Unexpected argument\.\n/],
     [['--yes', '--region'], /--region needs a value/],
@@ -348,7 +349,10 @@ describe('arguments', () => {
       env: { ...env, AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined },
     });
     assert.equal(noRegion.status, 2);
-    assert.match(noRegion.stderr, /No AWS Region is set/);
+    assert.match(
+      noRegion.stderr,
+      /No AWS Region is set\.\nhint: Set AWS_REGION, or pass --region\.\n$/,
+    );
     const bin = temporaryFolder();
     for (const tool of ['sh', 'dirname']) {
       const { stdout } = await run('sh', ['-c', `command -v ${tool}`]);
@@ -357,6 +361,18 @@ describe('arguments', () => {
     const noNode = await deploy(['--yes'], { cwd, env: { ...env, PATH: bin } });
     assert.equal(noNode.status, 2, noNode.stderr);
     assert.match(noNode.stderr, /Node 20\.19 or newer is not installed\.\nhint: /);
+  });
+
+  test('status 4 without credentials, and the hint is one for this command', async () => {
+    const { status, stderr } = await deploy(['--yes'], {
+      cwd: temporaryFolder(),
+      env: { ...env, AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined },
+    });
+    assert.equal(status, 4, stderr);
+    assert.match(
+      stderr,
+      /^kms-deploy: Could not load AWS credentials .*\nhint: Sign in as someone who may manage CloudFormation, .*\n$/m,
+    );
   });
 
   test('--help is no longer than 80 columns and names every option', async () => {

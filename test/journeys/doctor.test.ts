@@ -260,6 +260,31 @@ describe('settings', () => {
     assert.ok(proxy.requests.some(({ body }) => JSON.stringify(body ?? '').includes('"carol"')));
   });
 
+  test('names in the file that nothing reads, if they look like ones that are', async () => {
+    const cwd = temporaryFolder();
+    const names = ['BACKUP_KEY', 'key-id', 'AWS_ACCESS_KEY_ID', 'PORT', 'KEY', 'DATABASE_URL'];
+    const lines = ['KEY_ID=local', ...names.map((name) => `${name}=sentinel`)];
+    writeFileSync(join(cwd, '.env'), lines.join('\n'), { mode: 0o600 });
+    const report = await doctor([], { cwd });
+    assert.equal(report.status, 0);
+    assert.deepEqual(
+      report.checks.flatMap(({ name, state, detail, hint }) =>
+        names.includes(name) ? [[name, state, detail, hint]] : [],
+      ),
+      [
+        ['BACKUP_KEY', 'advice', 'not read from .env', 'Did you mean BACKUP_KEYS?'],
+        ['key-id', 'advice', 'not read from .env', 'Did you mean KEY_ID?'],
+        [
+          'AWS_ACCESS_KEY_ID',
+          'advice',
+          'not read from .env',
+          'Export it instead, or see .env.example.',
+        ],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+  });
+
   test('no key, and no terminal', async () => {
     const report = await doctor([]);
     assert.deepEqual([report.status, report.wrong], [2, ['settings KEY_ID: Usage']]);

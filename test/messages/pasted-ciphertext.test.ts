@@ -172,6 +172,8 @@ describe('what is not a ciphertext', () => {
     }
   });
 
+  /** As many letters as the shortest ciphertext has. */
+  const long = 'QUJD'.repeat(20);
   const wrong: [string, string | Uint8Array, string][] = [
     [
       'a sentence, quoted',
@@ -218,17 +220,34 @@ describe('what is not a ciphertext', () => {
       'QU=JD',
       'This is not an encrypted message: there is more base64 after the closing =.',
     ],
-    ['too much padding', 'QUJD=', 'This message is incomplete: its base64 ends early, after 5'],
-    ['too little padding', 'QQ=', 'This message is incomplete: its base64 ends early, after 3'],
-    ['one letter too many', 'QUJDR', 'This message is incomplete: its base64 ends early, after 5'],
-    ['padding alone', '==', 'This message is incomplete: its base64 ends early, after 2'],
+    [
+      'too much padding',
+      `${long}QUJD=`,
+      `This message is incomplete: its base64 ends early, after ${long.length + 5}`,
+    ],
+    [
+      'too little padding',
+      `${long}QQ=`,
+      `This message is incomplete: its base64 ends early, after ${long.length + 3}`,
+    ],
+    [
+      'one letter too many',
+      `${long}QUJDR`,
+      `This message is incomplete: its base64 ends early, after ${long.length + 5}`,
+    ],
+    ['padding alone', '==', 'This is not an encrypted message: it has only 2 characters.'],
+    ['words', 'hello world', 'This is not an encrypted message: it has only 10 characters.'],
     [
       'a last letter with bits of a letter that is gone',
-      'QUJDRR==',
-      'This message is incomplete: its base64 ends early, after 8 characters.',
+      `${long}QUJDRR==`,
+      `This message is incomplete: its base64 ends early, after ${long.length + 8} characters.`,
     ],
-    ['the same without padding', 'QUJDRR', 'This message is incomplete: its base64 ends early'],
-    ['the same with one', 'QUJDRUZ=', 'This message is incomplete: its base64 ends early'],
+    [
+      'the same without padding',
+      `${long}QUJDRR`,
+      'This message is incomplete: its base64 ends early',
+    ],
+    ['the same with one', `${long}QUJDRUZ=`, 'This message is incomplete: its base64 ends early'],
     [
       'half a JSON',
       `{"CiphertextBlob": "${base64}",\n  "Ke`,
@@ -265,7 +284,7 @@ describe('what is not a ciphertext', () => {
   }
 
   test('a text cut anywhere is refused, or is that much of the bytes', async () => {
-    const text = randomBytes(30).toString('base64');
+    const text = randomBytes(90).toString('base64');
     for (let length = 1; length < text.length; length++) {
       const cut = text.slice(0, length);
       // From base64 alone, only some cuts can be told; the rest are for the cryptography to find.
@@ -277,7 +296,9 @@ describe('what is not a ciphertext', () => {
         const { message } = await refusal(cut);
         assert.equal(
           message,
-          `This message is incomplete: its base64 ends early, after ${length} characters.`,
+          length < 80
+            ? `This is not an encrypted message: it has only ${length} characters.`
+            : `This message is incomplete: its base64 ends early, after ${length} characters.`,
         );
       }
     }

@@ -97,18 +97,19 @@ function wishesOf(args: DeployArguments): Omit<Wishes, 'region' | 'users'> {
       'Remove one of the two.',
     );
   }
+  const templates = readTemplates();
+  const parameters = parametersOf(args, templates.main);
   if (!args.yes && !args.dryRun && !isInteractive()) {
     throw usageError(
       'There is no terminal to ask on.',
       'Add --yes to go on without a question, or --dry-run to look.',
     );
   }
-  const templates = readTemplates();
   return {
     stackName,
     replicaRegions,
     templates,
-    parameters: parametersOf(args, templates.main),
+    parameters,
     newCredentials: args.newCredentials,
     adopt: args.adopt,
     dryRun: args.dryRun,

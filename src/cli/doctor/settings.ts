@@ -19,6 +19,7 @@ import {
 import { isFromOption, type Setting, titleOf } from '../setting.ts';
 import { checkUser } from '../setting-values.ts';
 import type { Role, Settings } from '../settings.ts';
+import { unreadRows } from './unread-names.ts';
 import { vaultRows } from './vault-settings.ts';
 
 export interface ReadSettings {
@@ -67,6 +68,7 @@ export function readDoctorSettings(
     [key, ...backupKeys, ...oldKeys].some((each) => each?.kind === kind);
   const rows: Row[] = [
     ['settings file', () => ok(settings.file?.path ?? 'none (no .env in this folder)')],
+    ...unreadRows(settings.file),
     [
       'KEY_ID',
       () => {
