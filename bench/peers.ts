@@ -86,7 +86,7 @@ export async function benchPeers(): Promise<Table> {
     }
     const times = await measure(cases, rounds);
     return {
-      title: `Other tools, encrypting into a file, whole process, median of ${rounds}:`,
+      title: `Other tools, encrypting into a file, whole process, median of ${rounds} (\`kms-encrypt -o\` waits until it is on the disk):`,
       head: ['', 'a message of 16 bytes, ms', `a file of ${mebibytes} MiB, MiB/s`],
       rows: Object.keys(programs).map((name) => {
         const [small, large] = [times[`small${name}`], times[`large${name}`]];

@@ -1,6 +1,6 @@
 /** What is measured: the built commands, and the references they are compared with. */
 import { join } from 'node:path';
-import { build } from 'rolldown';
+import { rolldown } from 'rolldown';
 
 import { maxRssMebibytes, tellMaxRss } from '../test/support/max-rss.ts';
 import { type ProcessOptions, time } from './rounds.ts';
@@ -32,13 +32,13 @@ export async function memoryOfNode(
 /** The Encryption SDK on its own, bundled like the commands: see library.ts. */
 export async function buildLibrary(folder: string): Promise<string> {
   const outfile = join(folder, 'library.mjs');
-  await build({
+  await using sources = await rolldown({
     input: join(import.meta.dirname, 'library.ts'),
     platform: 'node',
     resolve: { mainFields: ['module', 'main'] },
     transform: { target: 'node20.19' },
-    output: { file: outfile, format: 'esm' },
   });
+  await sources.write({ file: outfile, format: 'esm' });
   return outfile;
 }
 

@@ -7,15 +7,15 @@
  * - Split into parts: whatever a run doesn't need (the Encryption SDK for a KMS blob, KMS for a local
  *   key, prompts in a pipe, credential providers that aren't used) is in a file that it doesn't load.
  *   Each `import()` in the source begins a new part.
- * - What most runs need is put together again: each file costs a run some tenths of a millisecond.
+ * - But what most runs need together is one part: each costs a run some tenths of a millisecond.
  * - Each part is a function, as a CommonJS module is: src/bin/command.ts loads it, with a code cache.
- * - Not minified: with that cache it would make no start faster, and this way people can read what
- *   runs, and a stack trace (DEBUG=kms-poc) tells where it is.
+ * - Not minified: with that cache, minifying makes no start faster. This way people can read what runs,
+ *   and a stack trace (DEBUG=kms-poc) tells where it is.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
 import { type InputOptions, type OutputOptions, type Plugin, rolldown } from 'rolldown';
 
@@ -44,17 +44,17 @@ const replacements: Readonly<Record<string, string>> = {
   // The SDK's checksum of event streams, which loads zlib. KMS has no event streams.
   './crc32/Crc32Node': 'export { Crc32Js as Crc32Node } from "./Crc32Js";',
 };
+/** Their names, by the paths that they are given. */
 const replaced = new Map<string, string>();
 const replaceSlowModules: Plugin = {
   name: 'replace-slow-modules',
   resolveId(name, importer = '') {
-    const contents = replacements[name];
-    if (contents === undefined) return undefined;
+    if (!Object.hasOwn(replacements, name)) return undefined;
     const path = join(dirname(importer), `${name}.replaced.js`);
-    replaced.set(path, contents);
+    replaced.set(path, name);
     return path;
   },
-  load: (path) => replaced.get(path),
+  load: (path) => replacements[replaced.get(path) ?? ''],
 };
 
 /**
@@ -79,11 +79,12 @@ const shell = [
 const launcher = `#!/bin/sh\n':' //; ${shell}\n`;
 
 /**
- * The files in dist/parts that hold more than one part: these sources and all that they import. All
- * of a file is evaluated when any of it is imported.
+ * Parts with a name of their own: these sources and all that they import, unless an earlier one has
+ * it. All of a part is evaluated when any of it is imported.
  */
 const together: Readonly<Record<string, readonly string[]>> = {
   start: ['cli/run.ts'],
+  // Not in start, which first looks if there is a current folder: yargs asks for it as it is loaded.
   arguments: ['cli/arguments.ts', 'cli/commands/load.ts'],
   message: ['cli/commands/encrypt.ts', 'cli/commands/decrypt.ts'],
   kms: ['kms/kms.ts'],
@@ -106,22 +107,26 @@ const parts = await bundle(
     define: { 'import.meta.url': 'importMetaUrl', packageVersion: JSON.stringify(version) },
   },
   {
-    chunkFileNames: ({ name }) =>
-      Object.hasOwn(together, name) ? '[name].js' : '[name]-[hash].js',
-    hashCharacters: 'hex',
-    minifyInternalExports: false, // src/bin/command.ts calls what start.js exports
+    chunkFileNames: '[name].js',
     codeSplitting: {
-      // The first group that wants a module gets it.
       groups: Object.entries(together).map(([name, sources]) => ({
         name,
-        test: (id) => sources.some((source) => id === join(root, 'src', source)),
+        test: (path) => sources.includes(relative(join(root, 'src'), path)),
       })),
     },
   },
 );
+const modules = parts.flatMap(({ moduleIds }) => moduleIds);
+for (const source of Object.values(together).flat()) {
+  if (!modules.includes(join(root, 'src', source))) throw new Error(`${source} is in no part.`);
+}
+for (const name of Object.keys(replacements)) {
+  if (![...replaced.values()].includes(name)) throw new Error(`${name} is not imported.`);
+}
 const contents = createHash('sha256');
 for (const { fileName, code, isEntry } of parts) {
   if (isEntry) continue; // it only passes on what start.js exports
+  if (/[^\0-\x7f]/.test(code)) throw new Error(`${fileName} is not ASCII.`);
   const text = `(function(exports,require,module,importMetaUrl){${code}})`;
   await writeFile(join(dist, 'parts', fileName), text);
   contents.update(text);
@@ -136,7 +141,7 @@ for (const command of Object.keys(bin)) {
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await writeFile(
   join(dist, 'THIRD-PARTY-LICENSES.txt'),
-  licenses(parts.flatMap(({ moduleIds }) => moduleIds)),
+  licenses([...modules, join(root, 'node_modules/rolldown/package.json')]), // its helpers are in it
 );
 await mkdir(join(dist, 'man'));
 for (const command of Object.keys(commands) as CommandName[]) {
@@ -156,13 +161,14 @@ async function bundle(
     resolve: { mainFields: ['module', 'main'] },
     transform: { target: 'node20.19', define },
     plugins: [replaceSlowModules],
-    checks: { emptyImportMeta: false }, // what yargs would need it for isn't used
+    checks: { emptyImportMeta: false }, // yargs only has it for `extends` in a configuration
   };
   await using sources = await rolldown(options);
   const { output: files } = await sources.generate({
     format: 'cjs',
-    dynamicImportInCjs: false,
-    charset: 'ascii', // which V8 reads fastest
+    strict: true, // as ES modules are
+    dynamicImportInCjs: false, // an `import()` of Node's modules would not work in a vm.Script
+    charset: 'ascii', // src/bin/command.ts reads it as Latin-1
     comments: false, // all licences are in one file
     ...output,
   });

@@ -6,8 +6,14 @@ import type { Stats } from 'node:fs';
 
 import type { KmsPocError } from './errors.ts';
 
-/** The services that are called, as AWS's host names call them. */
-export type AwsService = 'kms' | 'sts' | 'cloudformation' | 'secretsmanager';
+/** The services that are called, as AWS's host names call them, and as people do. */
+export const awsServices = {
+  kms: 'AWS KMS',
+  sts: 'AWS STS',
+  cloudformation: 'AWS CloudFormation',
+  secretsmanager: 'AWS Secrets Manager',
+} as const;
+export type AwsService = keyof typeof awsServices;
 
 export interface Events {
   /** Requests will go to this host, which the settings name. Told before the first one goes. */

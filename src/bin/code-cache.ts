@@ -84,8 +84,13 @@ function store(scripts: ReadonlyMap<string, Script>): void {
       const data = script.createCachedData();
       // Renamed into place, so that another run never sees half of it.
       const temporary = join(folder, `${name}.${pid}`);
-      writeFileSync(temporary, Buffer.concat([digest(data), data]), { mode: 0o600 });
-      renameSync(temporary, join(folder, name));
+      try {
+        writeFileSync(temporary, Buffer.concat([digest(data), data]), { mode: 0o600 });
+        renameSync(temporary, join(folder, name));
+      } catch (error) {
+        rmSync(temporary, { force: true }); // half of it, on a full disk
+        throw error;
+      }
     }
   } catch {
     // A full or read-only disk: the next run compiles, as this one did.

@@ -138,16 +138,13 @@ export async function parseArguments(
   if (isSet('version')) return { information: `${version}\n` };
 
   if (Array.isArray(parsed._) && parsed._.length > 0) {
-    refuse(
-      'in' in options
-        ? 'Unexpected argument. Messages are never passed on the command line, where other users could see them.'
-        : 'Unexpected argument.',
-      'in' in options
-        ? 'Name the user with -u NAME. Type the message at the prompt, pipe it in, or use --in FILE.'
-        : 'user' in options
-          ? 'Name the user with -u NAME.'
-          : undefined,
-    );
+    if ('in' in options) {
+      refuse(
+        'Unexpected argument. Messages are never passed on the command line, where other users could see them.',
+        'Name the user with -u NAME. Type the message at the prompt, pipe it in, or use --in FILE.',
+      );
+    }
+    refuse('Unexpected argument.', 'user' in options ? 'Name the user with -u NAME.' : undefined);
   }
   return {
     user: given('user'),

@@ -2,7 +2,7 @@
 import { env } from 'node:process';
 
 import { exitStatus } from '../errors.ts';
-import type { AwsService, Events } from '../events.ts';
+import { type AwsService, awsServices, type Events } from '../events.ts';
 import { homeFolder } from '../formats/file-name.ts';
 import { isMultiRegionKey } from '../formats/kms-arn.ts';
 import type { KeySources } from '../keys/key-sources.ts';
@@ -108,7 +108,7 @@ const announce = (settings: Settings, { notice, warn }: Notices): Events => ({
     if (isAws && !isInTheOpen) return;
     const endpoint = settings.endpoint(service);
     const source = endpoint === undefined ? 'the AWS configuration file' : titleOf(endpoint);
-    const which = isAws ? '' : `, which is not AWS ${service.toUpperCase()}`;
+    const which = isAws ? '' : `, which is not ${awsServices[service]}`;
     const how = isInTheOpen ? ', without encryption' : '';
     warn(`${usesOf[service]} ${hostname}${which}${how} (set by ${source}).`);
   },

@@ -19,11 +19,12 @@ import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import type { Move } from '../messages/reencrypt.ts';
 import type { Arguments } from './arguments.ts';
+import { filesInUse } from './files-in-use.ts';
 import { defaultLocalKeyFile } from './folders.ts';
 import { type Access, createAccess, createKeySources } from './key-sources.ts';
 import { isFromImplicitFile, isFromOption, type Setting, titleOf } from './setting.ts';
 import { checkUser } from './setting-values.ts';
-import { loadSettings, type Role, type Settings } from './settings.ts';
+import { loadSettings, overrides, type Role, type Settings } from './settings.ts';
 import { askOnce } from './terminal/ask-passphrase.ts';
 import { isInteractive } from './terminal/ask-user.ts';
 import type { Notices } from './terminal/notices.ts';
@@ -36,6 +37,8 @@ interface PreparedKeys {
   /** All keys that may open a message, in the order to try them. */
   readonly allKeys: readonly KeyReference[];
   readonly sources: KeySources;
+  /** What the output must not replace. */
+  readonly inUse: readonly string[];
 }
 
 /** @throws KmsPocError Usage */
@@ -44,12 +47,10 @@ export async function prepareKeys(
   role: Role,
   notices: Notices,
 ): Promise<PreparedKeys> {
-  const settings = await loadSettings(args, env);
+  const settings = await loadSettings(args, env, { onOverride: overrides(notices) });
   const access = createAccess(settings, notices);
-  const { file, overridden } = settings;
+  const { file } = settings;
   if (file !== undefined) access.events.keyFile(file.path, file.stat, true);
-  if (file !== undefined && overridden.length > 0)
-    notices.notice(`the environment overrides ${file.path}: ${overridden.join(', ')}.`);
   const users = settings.users();
   const sources = createKeySources(access, role);
   const key = chooseKey(settings, notices);
@@ -58,7 +59,8 @@ export async function prepareKeys(
   if (args.user !== undefined) checkUser(args.user, users);
   if (role === 'ENCRYPTOR')
     tellImplicitKeys([settings.keyId, settings.backupKeys], [key, ...backupKeys], notices);
-  return { access, key, backupKeys, allKeys: [key, ...backupKeys, ...oldKeys], sources };
+  const allKeys = [key, ...backupKeys, ...oldKeys];
+  return { access, key, backupKeys, allKeys, sources, inUse: filesInUse(settings, allKeys) };
 }
 
 /**
@@ -70,8 +72,9 @@ export async function prepareKeys(
 export async function prepareMove(
   args: Arguments,
   notices: Notices,
-): Promise<{ readonly access: Access; readonly openMove: () => Promise<Move> }> {
-  const { access, backupKeys, allKeys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+): Promise<Pick<PreparedKeys, 'access' | 'inUse'> & { readonly openMove: () => Promise<Move> }> {
+  const prepared = await prepareKeys(args, 'DECRYPTOR', notices);
+  const { access, backupKeys, allKeys, sources } = prepared;
   const { settings } = access;
   if (settings.toKey === undefined) {
     throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
@@ -99,7 +102,7 @@ export async function prepareMove(
     // In another Region a move would be none within KMS; it can wait until the Region is back.
     mover: createKeySources(silent, undefined, []),
   });
-  return { access, openMove };
+  return { access, inUse: [...prepared.inUse, ...filesInUse(settings, newKeys)], openMove };
 }
 
 /**

@@ -73,6 +73,8 @@ function refuseUnknown(name: string, named: Named, refuse: Refuse): never {
   refuse(`Unknown option ${name}.`, near && `Did you mean ${near}?`);
 }
 
+const letters = (text: string): string => Array.from(text).sort().join('');
+
 /** @returns the long name that is written almost like this one, or begins or goes on like it */
 function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (text: string): string => text.replaceAll('-', '').toLowerCase();
@@ -81,7 +83,8 @@ function nearest(name: string, names: readonly string[]): string | undefined {
     .filter((each) => given.length > 1 && each.startsWith('--'))
     .map((each) => {
       const goesOn = given.startsWith(plain(each)) || plain(each).startsWith(given);
-      return { each, far: goesOn ? 0.5 : distance(given, plain(each)) };
+      const isSwapped = letters(given) === letters(plain(each));
+      return { each, far: goesOn || isSwapped ? 0.5 : distance(given, plain(each)) };
     })
     .filter(({ each, far }) => far <= Math.min(2, plain(each).length / 2.5))
     .sort((a, b) => a.far - b.far)[0]?.each;

@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net';
 
 import { usageError } from '../errors.ts';
-import type { AwsService } from '../events.ts';
+import { type AwsService, awsServices } from '../events.ts';
 import { expandFileName } from '../formats/file-name.ts';
 import { isRegion } from '../formats/kms-arn.ts';
 import { isUserName, userNameRule } from '../formats/user-name.ts';
@@ -92,7 +92,7 @@ export function checkEndpoint(
   }
   if (isFromImplicitFile(setting) && !isAwsHost(url.hostname, service)) {
     throw usageError(
-      `${titleOf(setting)} is ${url.host}, which is not AWS ${service.toUpperCase()}.`,
+      `${titleOf(setting)} is ${url.host}, which is not ${awsServices[service]}.`,
       'An .env that was not named may only set endpoints of AWS. Set this one in the environment, or name the file: --env-file .env',
     );
   }

@@ -5,7 +5,7 @@
 import { usageError } from '../errors.ts';
 import type { AwsService } from '../events.ts';
 import type { Arguments } from './arguments.ts';
-import { type Setting, type SettingName, settingNames, type SettingsFile } from './setting.ts';
+import type { Setting, SettingName, SettingsFile } from './setting.ts';
 import {
   checkEndpoint,
   parseFileName,
@@ -14,6 +14,7 @@ import {
   parseUsers,
 } from './setting-values.ts';
 import { readSettingsFile, type ReadOptions } from './settings-file.ts';
+import type { Notices } from './terminal/notices.ts';
 
 interface KeyPair {
   readonly accessKeyId: string;
@@ -53,8 +54,6 @@ export interface Settings {
    * set, but each in the environment before any in the file.
    */
   readonly find: (...names: SettingName[]) => Setting | undefined;
-  /** What a file that was named sets, and the environment sets to something else. */
-  readonly overridden: readonly SettingName[];
 }
 
 const endpointNames = {
@@ -66,24 +65,37 @@ const endpointNames = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Told, when a setting is read, that a file which was named sets it to something else. */
+type OnOverride = (name: SettingName, path: string) => void;
+
+export const overrides =
+  ({ notice }: Notices): OnOverride =>
+  (name, path) => {
+    notice(`${path} sets ${name}, but the environment overrides it.`);
+  };
+
 /** @throws KmsPocError Usage, for a settings file that can't be read */
 export const loadSettings = async (
   args: Arguments,
   environment: Environment,
-  options?: ReadOptions,
+  { onOverride, ...options }: ReadOptions & { readonly onOverride?: OnOverride } = {},
 ): Promise<Settings> =>
-  settingsOf(args, environment, await readSettingsFile(args.envFile, options));
+  settingsOf(args, environment, await readSettingsFile(args.envFile, options), onOverride);
 
 export function settingsOf(
   args: Arguments,
   environment: Environment,
   file: SettingsFile | undefined,
+  onOverride: OnOverride = () => undefined,
 ): Settings {
   const find: Settings['find'] = (...names) => {
     // An empty variable counts as not set, as for every AWS tool.
     for (const name of names) {
       const value = environment[name];
-      if (value) return { name, value, origin: 'environment' };
+      if (!value) continue;
+      const other = names.find((each) => file?.values[each] && file.values[each] !== value);
+      if (other !== undefined && file?.isImplicit === false) onOverride(other, file.path);
+      return { name, value, origin: 'environment' };
     }
     for (const name of names) {
       const value = file?.values[name];
@@ -98,18 +110,32 @@ export function settingsOf(
   const { AWS_DEFAULT_REGION: defaultRegion } = environment;
   return {
     file,
-    keyId: option('KEY_ID', '--key', args.key) ?? find('KEY_ID'),
-    toKey: option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID'),
-    backupKeys: find('BACKUP_KEYS'),
-    decryptKeys: find('DECRYPT_KEYS'),
-    region:
-      option('AWS_REGION', '--region', args.region) ??
-      find('AWS_REGION') ??
-      // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
-      (defaultRegion
-        ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
-        : undefined),
-    profile: profile ?? find('AWS_PROFILE'),
+    // Looked for when they are read: what a run doesn't read overrides nothing.
+    get keyId() {
+      return option('KEY_ID', '--key', args.key) ?? find('KEY_ID');
+    },
+    get toKey() {
+      return option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID');
+    },
+    get backupKeys() {
+      return find('BACKUP_KEYS');
+    },
+    get decryptKeys() {
+      return find('DECRYPT_KEYS');
+    },
+    get region(): Setting | undefined {
+      return (
+        option('AWS_REGION', '--region', args.region) ??
+        find('AWS_REGION') ??
+        // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
+        (defaultRegion
+          ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
+          : undefined)
+      );
+    },
+    get profile() {
+      return profile ?? find('AWS_PROFILE');
+    },
     passphraseFile: () => parseFileName(find('RSA_PASSPHRASE_FILE')),
     fallbackRegions: () => parseRegions(find('FALLBACK_REGIONS')),
     users: () => parseUsers(find('USERS')),
@@ -121,16 +147,7 @@ export function settingsOf(
         : checkEndpoint(find(endpointNames[service], 'AWS_ENDPOINT_URL'), service),
     keyPair: (role) => (profile === undefined ? findKeyPair(role, find) : undefined),
     find,
-    overridden: overriddenNames(environment, file),
   };
-}
-
-function overriddenNames(environment: Environment, file: SettingsFile | undefined): SettingName[] {
-  if (file === undefined || file.isImplicit) return [];
-  return settingNames.filter((name) => {
-    const [value, other] = [file.values[name], environment[name]];
-    return value && other && value !== other;
-  });
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Canary {
   /** The hash of the plaintext, which itself is not kept. */
   readonly hash: string;
   readonly ciphertext: Uint8Array;
+  /** The names of all keys that can open it. */
+  readonly keys: readonly string[];
 }
 
 /** Short enough for KMS to encrypt directly when no other key has to open it. */
@@ -29,8 +31,9 @@ export async function encryptCanary(
 ): Promise<Canary> {
   const plaintext = randomBytes(length);
   try {
-    const { ciphertext } = await encrypt(user, keys, streamOf(plaintext), sign);
-    return { hash: hashOf(plaintext), ciphertext: await collectAll(ciphertext) };
+    const encrypted = await encrypt(user, keys, streamOf(plaintext), sign);
+    const ciphertext = await collectAll(encrypted.ciphertext);
+    return { hash: hashOf(plaintext), ciphertext, keys: encrypted.keys };
   } finally {
     plaintext.fill(0);
   }

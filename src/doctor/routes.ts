@@ -41,8 +41,14 @@ export async function* checkRoutes(subject: Subject): AsyncGenerator<Check> {
   if (key !== undefined && backupKeys.length > 0 && areAllMade) {
     const canary = encryptForAll(drill, key);
     yield timedCheck('routes', 'encrypt with all keys', async () => {
-      await canary;
-      return ok(`one message with ${backupKeys.length + 1} keys`);
+      const { keys } = await canary;
+      const named = backupKeys.length + 1;
+      return keys.length === named
+        ? ok(`one message with ${named} keys`)
+        : advice(
+            `Of ${named} keys ${keys.length === 1 ? 'all are one key' : `only ${keys.length} differ`}.`,
+            'Name another key in BACKUP_KEYS: if a key is lost, it is no backup of itself.',
+          );
     });
     forAll = await canary.catch(() => undefined);
   }
@@ -119,7 +125,13 @@ async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
   const { subject, user } = drill;
   const [first, ...others] = [
     await openForEncryption(drill, key),
-    ...(await Promise.all(subject.backupKeys.map((each) => openForEncryption(drill, each)))),
+    ...(await Promise.all(
+      subject.backupKeys.map((each) =>
+        each.reference.kind === 'vault'
+          ? openEncryptionKey(each.reference, subject.encryptor.keySources()) // an RSA key can't
+          : openForEncryption(drill, each),
+      ),
+    )),
   ];
   return encryptCanary(user, [first, ...others], shortBytes, subject.sign);
 }

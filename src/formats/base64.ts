@@ -69,7 +69,7 @@ const pastedAlong = /[\s"'`]+/g;
  */
 const cutPasteCharacters = 4095;
 
-/** Less is no part of a ciphertext, but something else. */
+/** No ciphertext is shorter: this is something else, or the start of one. */
 const minCharacters = (minKmsBytes / 3) * 4;
 
 /**
@@ -150,7 +150,7 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
     throw new KmsPocError(
       'NotCiphertext',
       characters < minCharacters
-        ? `This is not an encrypted message: it has only ${characters} characters.`
+        ? `This is not a whole encrypted message: the length of its base64 is only ${characters}.`
         : `This message is incomplete: its base64 ends early, after ${characters} characters.`,
       'Copy all of it, exactly as kms-encrypt printed it.',
     );

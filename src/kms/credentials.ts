@@ -5,7 +5,7 @@ import { externalDataInterceptor, loadSharedConfigFiles } from '@smithy/core/con
 
 import { KmsPocError } from '../errors.ts';
 import type { KmsOptions } from './options.ts';
-import { type CredentialsPurpose, mapCredentialsError } from './errors.ts';
+import { type KmsCall, mapCredentialsError } from './errors.ts';
 
 const deadlineSeconds = 20;
 
@@ -18,7 +18,7 @@ const deadlineSeconds = 20;
 export async function findCredentials(
   client: { readonly config: { readonly credentials: () => Promise<unknown> } },
   options: Pick<KmsOptions, 'credentials' | 'environment' | 'patience' | 'profile'>,
-  purpose: CredentialsPurpose,
+  operation: KmsCall['operation'],
 ): Promise<void> {
   if (options.credentials !== undefined) return; // a pair that the settings name
   await options.patience.ask('AWS credentials', async () => {
@@ -31,7 +31,7 @@ export async function findCredentials(
     try {
       await Promise.race([client.config.credentials(), deadline]);
     } catch (error) {
-      throw await explain(error, options, purpose);
+      throw await explain(error, options, operation);
     } finally {
       clearTimeout(timer);
     }
@@ -126,7 +126,7 @@ function explanationOf(text: string, profile: string): Explanation | undefined {
 async function explain(
   error: unknown,
   { profile, environment }: Pick<KmsOptions, 'environment' | 'profile'>,
-  purpose: CredentialsPurpose,
+  operation: KmsCall['operation'],
 ): Promise<KmsPocError> {
   if (error instanceof KmsPocError) return error;
   const cause = error instanceof Error ? error : new Error('not an error', { cause: error });
@@ -138,7 +138,7 @@ async function explain(
         ? `No AWS credentials came within ${deadlineSeconds} seconds from ${places}`
         : `Could not load AWS credentials from ${places}`,
   };
-  return mapCredentialsError(cause, purpose, explanation);
+  return mapCredentialsError(cause, operation, explanation);
 }
 
 /** @returns where the SDK has looked, in its order */

@@ -12,7 +12,7 @@ import { isTlsError } from './transport.ts';
 
 /** What was being done, for the message. */
 export interface KmsCall {
-  readonly operation: 'encrypt' | 'decrypt' | 're-encrypt' | 'look up';
+  readonly operation: 'encrypt' | 'decrypt' | 're-encrypt' | 'look up' | 'deploy';
   readonly keyId: string;
   /** The target of a re-encryption: KMS doesn't say which of the two keys an error is about. */
   readonly newKeyId?: string | undefined;
@@ -37,6 +37,7 @@ const permissions = {
   decrypt: 'kms:Decrypt with this user',
   're-encrypt': 'kms:ReEncryptFrom the one key and kms:ReEncryptTo the other, with this user',
   'look up': 'kms:DescribeKey',
+  deploy: 'to manage CloudFormation, KMS, IAM and Secrets Manager',
 };
 const checkReachable = (): string =>
   'Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
@@ -107,8 +108,10 @@ const rows: readonly Row[] = [
     code: 'Credentials',
     names: ['UnrecognizedClientException', 'InvalidClientTokenId', 'InvalidAccessKeyId'],
     message: () => 'AWS does not recognize this access key',
-    hint: () =>
-      'Check the access key id: ENCRYPTOR_ or DECRYPTOR_AWS_ACCESS_KEY_ID in the settings, else your AWS profile.',
+    hint: ({ operation }) =>
+      operation === 'deploy'
+        ? 'Check the access key id in the environment or your AWS profile.'
+        : 'Check the access key id: ENCRYPTOR_ or DECRYPTOR_AWS_ACCESS_KEY_ID in the settings, else your AWS profile.',
   },
   {
     code: 'Credentials',
@@ -287,12 +290,9 @@ const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocErro
     { cause },
   );
 
-/** What the credentials are for. */
-export type CredentialsPurpose = KmsCall['operation'] | 'deploy';
-
 const signInForKeys =
   'Sign in (aws sso login, aws configure), or put the pairs of access keys in .env; without an AWS account use --key local.';
-const signIn: Readonly<Record<CredentialsPurpose, string>> = {
+const signIn: Readonly<Record<KmsCall['operation'], string>> = {
   encrypt: signInForKeys,
   decrypt: signInForKeys,
   'look up': signInForKeys,
@@ -310,17 +310,17 @@ const signIn: Readonly<Record<CredentialsPurpose, string>> = {
  */
 export function mapCredentialsError(
   error: Error,
-  purpose: CredentialsPurpose,
+  operation: KmsCall['operation'],
   { message, hint }: { readonly message: string; readonly hint?: string },
 ): KmsPocError {
-  const call: KmsCall = { operation: 'look up', keyId: '', region: '', user: undefined };
+  const call: KmsCall = { operation, keyId: '', region: '', user: undefined };
   const aboutCredentials = rows.filter(({ code }) => code === 'Credentials');
   return (
     mapByName(error, call, aboutCredentials) ??
     new KmsPocError(
       'Credentials',
       `${message} (${namesOf(error)[0] ?? 'Error'}).`,
-      hint ?? signIn[purpose],
+      hint ?? signIn[operation],
       { cause: error },
     )
   );
@@ -330,8 +330,12 @@ export function mapCredentialsError(
  * For the call that asks AWS STS whose credentials these are. A problem with the credentials is
  * reported as KMS would report it; that STS itself is unavailable only matters to this question.
  */
-export function mapIdentityError(error: unknown, region: string): KmsPocError {
-  const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
+export function mapIdentityError(
+  error: unknown,
+  operation: KmsCall['operation'],
+  region: string,
+): KmsPocError {
+  const call: KmsCall = { operation, keyId: '', region, user: undefined };
   const mapped = mapKmsError(error, call);
   if (mapped.code === 'Credentials') return mapped;
   return new KmsPocError(
@@ -349,7 +353,7 @@ export function mapIdentityError(error: unknown, region: string): KmsPocError {
  * @param failure what could not be done: `The stack kms-poc can't be read`
  */
 export function mapStackError(error: unknown, failure: string, region: string): KmsPocError {
-  const call: KmsCall = { operation: 'look up', keyId: '', region, user: undefined };
+  const call: KmsCall = { operation: 'deploy', keyId: '', region, user: undefined };
   const mapped = mapKmsError(error, call);
   if (mapped === error || mapped.code === 'Credentials') return mapped;
   const [name = 'Error'] = namesOf(error as SdkError);
@@ -375,9 +379,9 @@ export const missingRegion = (
   region === undefined
     ? usageError(
         'No AWS Region is set.',
-        service === 'kms'
-          ? 'Set AWS_REGION, pass --region, or name the key by its ARN.'
-          : 'Set AWS_REGION, or pass --region.',
+        service === 'cloudformation' // there is no key yet
+          ? 'Set AWS_REGION, or pass --region.'
+          : 'Set AWS_REGION, pass --region, or name the key by its ARN.',
         { cause },
       )
     : usageError(`${region} is not an AWS Region.`, 'A Region looks like eu-central-1.', { cause });

@@ -5,28 +5,28 @@ import { KmsPocError } from '../errors.ts';
 import { openClient } from './connection.ts';
 import type { KmsOptions } from './options.ts';
 import { findCredentials } from './credentials.ts';
-import { type CredentialsPurpose, mapIdentityError } from './errors.ts';
+import { type KmsCall, mapIdentityError } from './errors.ts';
 import { withDeadline } from './transport.ts';
 
 /**
- * @param purpose what to say without credentials
+ * @param operation what the credentials are for, which decides the hint if something is wrong with them
  * @returns the ARN of a user or role. The call needs no permission.
  * @throws KmsPocError Credentials, if there are none or they are invalid; Usage, if there is no
  *   such profile or Region; another code, if STS did not answer the question
  */
 export async function askIdentity(
   options: KmsOptions,
-  purpose: CredentialsPurpose = 'look up',
+  operation: KmsCall['operation'],
 ): Promise<string> {
   const { client, region } = await openClient('sts', options, (config) => new STSClient(config));
-  await findCredentials(client, options, purpose);
+  await findCredentials(client, options, operation);
   try {
     const { Arn: arn } = await withDeadline((options) =>
       client.send(new GetCallerIdentityCommand({}), options),
     );
     if (arn !== undefined) return arn;
   } catch (error) {
-    throw mapIdentityError(error, region);
+    throw mapIdentityError(error, operation, region);
   }
   throw new KmsPocError(
     'Unexpected',

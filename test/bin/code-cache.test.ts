@@ -168,6 +168,19 @@ describe("the cache in the user's folder", () => {
     }
   });
 
+  test("leaves nothing behind if it can't be put in its place", async () => {
+    const { usersCache, encrypt } = installWithoutCache();
+    await encrypt();
+    const files = filesIn(usersCache);
+    for (const name of files) {
+      // Nothing can be renamed into its place.
+      rmSync(join(usersCache, name));
+      mkdirSync(join(usersCache, name, 'x'), { recursive: true });
+    }
+    assert.equal((await encrypt()).status, 0);
+    assert.deepEqual(filesIn(usersCache), files);
+  });
+
   test('loses what was not made again for a month, when something is added', async () => {
     const { usersCache, encrypt } = installWithoutCache();
     mkdirSync(join(usersCache, 'of-an-old-version'), { recursive: true, mode: 0o700 });

@@ -187,6 +187,7 @@ describe('what is refused', () => {
       ['--usr', '--user'],
       ['--us', '--user'],
       ['--username', '--user'],
+      ['--uesr', '--user'],
       ['--envFile', '--env-file'],
       ['--env_file', undefined],
       ['--env-flie', '--env-file'],

@@ -54,13 +54,14 @@ interface Given {
   args?: Partial<Arguments>;
   environment?: Environment;
   file?: Environment;
+  onOverride?: (name: string) => void;
 }
 
-function load({ args, environment = {}, file = {} }: Given): Settings {
+function load({ args, environment = {}, file = {}, onOverride }: Given): Settings {
   const path = settingsFile(file);
   const values = parse(readFileSync(path));
   const settings = { path, values, isImplicit: false, stat: statSync(path) };
-  return settingsOf({ ...noArguments, ...args }, environment, settings);
+  return settingsOf({ ...noArguments, ...args }, environment, settings, onOverride);
 }
 
 function refusal(action: () => unknown): KmsPocError {
@@ -526,26 +527,38 @@ describe('the commands', () => {
 
   test('what the environment overrides in a file that was named is said, but not its value', async () => {
     const cwd = temporaryFolder();
-    const values = 'KEY_ID=alias/theOther\nUSERS=alice,bob\nAWS_REGION=eu-central-1\n';
+    const values =
+      'KEY_ID=alias/other\nUSERS=alice,bob\nAWS_REGION=eu-central-1\nSIGN=no\nDECRYPT_KEYS=local\n';
     for (const name of ['.env', 'named.env']) {
       writeFileSync(join(cwd, name), values, { mode: 0o600 });
     }
-    const env = {
-      KEY_ID: 'local',
-      USERS: 'alice',
-      AWS_REGION: 'eu-central-1',
-      DECRYPT_KEYS: 'local',
-    };
+    const env = { KEY_ID: 'local', USERS: 'alice', AWS_REGION: 'eu-central-1', SIGN: '' };
     const stderrOf = async (...args: string[]): Promise<string> => {
       const options = { stdin: 'x', env, cwd };
       const { status, stderr } = await run('kms-encrypt', ['-u', 'alice', ...args], options);
       assert.equal(status, 0, stderr);
       return stderr.replace(/^kms-encrypt: created a new local key.*\n/m, '');
     };
-    const said = 'kms-encrypt: the environment overrides named.env: KEY_ID, USERS.\n';
-    assert.equal(await stderrOf('--env-file', 'named.env'), said);
-    assert.equal(await stderrOf('--env-file', 'named.env', '-q'), '');
+    const overrides = (...names: string[]): string =>
+      names
+        .map((each) => `kms-encrypt: named.env sets ${each}, but the environment overrides it.\n`)
+        .join('');
+    const named = ['--env-file', 'named.env'];
+    assert.equal(await stderrOf(...named), overrides('USERS', 'KEY_ID'));
+    assert.equal(await stderrOf(...named, '-k', 'local'), overrides('USERS'), 'no matter here');
+    assert.equal(await stderrOf(...named, '-q'), '');
     assert.equal(await stderrOf(), '', 'an .env that nobody named gives way silently');
+  });
+
+  test('so is a name for one service that the environment overrides by the one for all', () => {
+    const overridden: string[] = [];
+    const settings = load({
+      environment: { AWS_ENDPOINT_URL: 'https://127.0.0.1:1' },
+      file: { AWS_ENDPOINT_URL_KMS: 'https://127.0.0.1:2' },
+      onOverride: (name) => overridden.push(name),
+    });
+    assert.equal(settings.endpoint('kms')?.value, 'https://127.0.0.1:1');
+    assert.deepEqual(overridden, ['AWS_ENDPOINT_URL_KMS']);
   });
 
   test('the installed command keeps Node from taking --env-file for its own', async () => {

@@ -363,6 +363,28 @@ describe('arguments', () => {
     assert.match(noNode.stderr, /Node 20\.19 or newer is not installed\.\nhint: /);
   });
 
+  test('an exported KEY_ID, which overrides what is written, is told of', async () => {
+    const { finished } = await deployOn(undefined, [], { KEY_ID: 'alias/other' });
+    assert.match(
+      finished.stderr,
+      /^KEY_ID in the environment overrides the one in \.env\. To use that one: unset KEY_ID$/m,
+    );
+    const { finished: without } = await deployOn(undefined);
+    assert.doesNotMatch(without.stderr, /unset KEY_ID/);
+  });
+
+  test('what the environment overrides in a file that was named is told of', async () => {
+    const file = join(temporaryFolder(), 'named.env');
+    writeFileSync(file, 'USERS=alice,carol\n', { mode: 0o600 });
+    const finished = await deploy(['--dry-run', '--env-file', file], {
+      cwd: temporaryFolder(),
+      env: { ...env, USERS: 'alice,bob' },
+    });
+    assert.equal(finished.status, 0, finished.stderr);
+    const said = `kms-deploy: ${file} sets USERS, but the environment overrides it.`;
+    assert.ok(finished.stderr.split('\n').includes(said), finished.stderr);
+  });
+
   test('status 4 without credentials, and the hint is one for this command', async () => {
     const { status, stderr } = await deploy(['--yes'], {
       cwd: temporaryFolder(),

@@ -185,7 +185,7 @@ test('every call goes to the endpoint that is set, and it is named before', asyn
     assert.ok(aws.proxy.count(operation) > 0, operation);
   }
   assert.ok(aws.proxy.count('CreateChangeSet', 'us-east-1') > 0);
-  for (const service of ['CLOUDFORMATION', 'STS', 'SECRETSMANAGER', 'KMS']) {
+  for (const service of ['CloudFormation', 'STS', 'Secrets Manager', 'KMS']) {
     assert.match(again.stderr, new RegExp(`127\\.0\\.0\\.1, which is not AWS ${service} `));
   }
 });
@@ -199,7 +199,7 @@ test('an .env that nobody named sends nothing to a strange endpoint', async () =
     env: { ...aws.env, AWS_ENDPOINT_URL: undefined },
   });
   assert.equal(finished.status, 2, finished.stderr);
-  assert.match(finished.stderr, /which is not AWS CLOUDFORMATION/);
+  assert.match(finished.stderr, /which is not AWS CloudFormation/);
   assert.equal(aws.proxy.count(), 0);
 });
 

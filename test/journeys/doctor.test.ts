@@ -260,29 +260,44 @@ describe('settings', () => {
     assert.ok(proxy.requests.some(({ body }) => JSON.stringify(body ?? '').includes('"carol"')));
   });
 
-  test('names in the file that nothing reads, if they look like ones that are', async () => {
-    const cwd = temporaryFolder();
-    const names = ['BACKUP_KEY', 'key-id', 'AWS_ACCESS_KEY_ID', 'PORT', 'KEY', 'DATABASE_URL'];
-    const lines = ['KEY_ID=local', ...names.map((name) => `${name}=sentinel`)];
-    writeFileSync(join(cwd, '.env'), lines.join('\n'), { mode: 0o600 });
-    const report = await doctor([], { cwd });
-    assert.equal(report.status, 0);
-    assert.deepEqual(
-      report.checks.flatMap(({ name, state, detail, hint }) =>
-        names.includes(name) ? [[name, state, detail, hint]] : [],
-      ),
-      [
-        ['BACKUP_KEY', 'advice', 'not read from .env', 'Did you mean BACKUP_KEYS?'],
-        ['key-id', 'advice', 'not read from .env', 'Did you mean KEY_ID?'],
-        [
-          'AWS_ACCESS_KEY_ID',
-          'advice',
-          'not read from .env',
-          'Export it instead, or see .env.example.',
-        ],
-      ],
-    );
-    assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+  describe('names in the file that nothing reads', () => {
+    const hints: Record<string, string | undefined> = {
+      BACKUP_KEY: 'Did you mean BACKUP_KEYS?',
+      'key-id': 'Did you mean KEY_ID?',
+      FALBACK_REGION: 'Did you mean FALLBACK_REGIONS?',
+      decryptor_aws_access_key_id: 'Did you mean DECRYPTOR_AWS_ACCESS_KEY_ID?',
+      AWS_ACCESS_KEY_ID: 'It only counts in the environment: export it.',
+      DECRYPTOR_AWS_SESSION_TOKEN: 'See .env.example for the names that are.',
+      // Another program's:
+      ...{ PORT: undefined, SIZE: undefined, PIN: undefined, KEY: undefined },
+      ...{ DATABASE_URL: undefined, AWS_ENDPOINT_URL_SQS: undefined, AWS_BUCKET: undefined },
+    };
+    const fileInFolder = (): string => {
+      const cwd = temporaryFolder();
+      const lines = ['KEY_ID=local', ...Object.keys(hints).map((name) => `${name}=sentinel`)];
+      writeFileSync(join(cwd, '.env'), lines.join('\n'), { mode: 0o600 });
+      return cwd;
+    };
+
+    test('each that looks like a setting is told of, but not its value', async () => {
+      const report = await doctor([], { cwd: fileInFolder() });
+      assert.equal(report.status, 0);
+      const found = report.checks.filter(({ name }) => Object.hasOwn(hints, name));
+      assert.deepEqual(
+        found.map(({ name, state, detail, hint }) => [name, state, detail, hint]),
+        Object.entries(hints)
+          .filter(([, hint]) => hint !== undefined)
+          .map(([name, hint]) => [name, 'advice', 'not read from .env', hint]),
+      );
+      assert.doesNotMatch(JSON.stringify(report), /sentinel/);
+    });
+
+    test('with its own hint in the table, too', async () => {
+      const { stdout } = await run('kms-doctor', [], { cwd: fileInFolder() });
+      for (const hint of Object.values(hints)) {
+        assert.ok(hint === undefined || stdout.toString().includes(`hint: ${hint}\n`), hint);
+      }
+    });
   });
 
   test('no key, and no terminal', async () => {
@@ -386,7 +401,7 @@ describe('settings', () => {
       [[], { USERS: '*' }, /No user given, and USERS allows any name/],
       [['-u', 'eve'], {}, /eve is not one of the users/],
       [['--env-file', 'none.env'], {}, /Can't read the settings file none\.env/],
-      [['message'], {}, /Unexpected argument/],
+      [['message'], {}, /Unexpected argument\.\n/],
       [['--batch'], {}, /Unknown option --batch/],
     ] as const) {
       const { status, stdout, stderr } = await run('kms-doctor', [...args], {
@@ -686,6 +701,17 @@ describe('routes', () => {
 });
 
 describe('RSA keys', () => {
+  test('a backup key that is the key itself is no backup', async () => {
+    const row = 'routes encrypt with all keys';
+    const report = await doctor(['-k', 'alias/theKey'], {
+      env: aws({ BACKUP_KEYS: `${key.keyArn},${backup.keyArn}` }),
+    });
+    assert.deepEqual([report.status, report.row(row).state], [0, 'advice']);
+    assert.equal(report.row(row).detail, 'Of 3 keys only 2 differ.');
+    const one = await doctor(['-k', 'alias/theKey'], { env: aws({ BACKUP_KEYS: key.keyArn }) });
+    assert.equal(one.row(row).detail, 'Of 2 keys all are one key.');
+  });
+
   test('a backup key whose private key is elsewhere is not an error', async () => {
     const report = await doctor([], {
       cwd: folder,

@@ -235,8 +235,16 @@ describe('what is not a ciphertext', () => {
       `${long}QUJDR`,
       `This message is incomplete: its base64 ends early, after ${long.length + 5}`,
     ],
-    ['padding alone', '==', 'This is not an encrypted message: it has only 2 characters.'],
-    ['words', 'hello world', 'This is not an encrypted message: it has only 10 characters.'],
+    [
+      'padding alone',
+      '==',
+      'This is not a whole encrypted message: the length of its base64 is only 2.',
+    ],
+    [
+      'words',
+      'hello world',
+      'This is not a whole encrypted message: the length of its base64 is only 10.',
+    ],
     [
       'a last letter with bits of a letter that is gone',
       `${long}QUJDRR==`,
@@ -297,7 +305,7 @@ describe('what is not a ciphertext', () => {
         assert.equal(
           message,
           length < 80
-            ? `This is not an encrypted message: it has only ${length} characters.`
+            ? `This is not a whole encrypted message: the length of its base64 is only ${length}.`
             : `This message is incomplete: its base64 ends early, after ${length} characters.`,
         );
       }

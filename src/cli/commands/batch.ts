@@ -14,9 +14,9 @@ import type { Command } from './command.ts';
 
 export const encryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { access, key, backupKeys, sources } = await prepareKeys(args, 'ENCRYPTOR', notices);
+  const { access, key, backupKeys, sources, inUse } = await prepareKeys(args, 'ENCRYPTOR', notices);
   const sign = access.settings.sign();
-  const streams = await openBatch(args);
+  const streams = await openBatch(args, { inUse });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const options = await optionsOf(args, access.settings, streams);
   return runBatch(encryptBatch(options, keys, sign), streams, notices);
@@ -24,17 +24,17 @@ export const encryptBatchCommand: Command = async (args, notices) => {
 
 export const decryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { access, allKeys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+  const { access, allKeys, sources, inUse } = await prepareKeys(args, 'DECRYPTOR', notices);
   const requireSigned = access.settings.requireSigned();
-  const streams = await openBatch(args);
+  const streams = await openBatch(args, { inUse });
   const options = await optionsOf(args, access.settings, streams);
   return runBatch(decryptBatch(options, allKeys, sources, requireSigned), streams, notices);
 };
 
 export const reencryptBatchCommand: Command = async (args, notices) => {
   checkBatchArguments(args);
-  const { access, openMove } = await prepareMove(args, notices);
-  const streams = await openBatch(args, { inPlace: true });
+  const { access, inUse, openMove } = await prepareMove(args, notices);
+  const streams = await openBatch(args, { inPlace: true, inUse });
   const move = await openMove();
   const options = await optionsOf(args, access.settings, streams);
   const prove = streams.output.replacesFile;

@@ -14,9 +14,9 @@ import { visibleText } from '../terminal/visible-text.ts';
 import type { Command } from './command.ts';
 
 export const decryptCommand: Command = async (args, notices) => {
-  const { access, allKeys: keys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
+  const { access, allKeys: keys, sources, inUse } = await prepareKeys(args, 'DECRYPTOR', notices);
   const requireSigned = access.settings.requireSigned();
-  const { user, input, output } = await openMessage(args, access.settings);
+  const { user, input, output } = await openMessage(args, access.settings, { inUse });
   const ciphertext = await input.read(`Hello ${user}, please enter your message to decrypt: `);
   const outputHeldUntilEnd = args.json || output.isTerminal || output.isHeldUntilEnd;
   const decrypted = await decrypt(

@@ -8,10 +8,11 @@ import { openMessage } from '../payload/streams.ts';
 import type { Command } from './command.ts';
 
 export const encryptCommand: Command = async (args, notices) => {
-  const { access, key, backupKeys, sources } = await prepareKeys(args, 'ENCRYPTOR', notices);
+  const { access, key, backupKeys, sources, inUse } = await prepareKeys(args, 'ENCRYPTOR', notices);
   const sign = access.settings.sign();
   const { user, input, output } = await openMessage(args, access.settings, {
     inWholeFrames: args.binary,
+    inUse,
   });
   const keys = await openEncryptionKeys([key, ...backupKeys], sources);
   const plaintext = await input.read(`Hello ${user}, please enter your message to encrypt: `);

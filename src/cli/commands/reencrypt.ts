@@ -8,8 +8,11 @@ import { openMessage } from '../payload/streams.ts';
 import type { Command } from './command.ts';
 
 export const reencryptCommand: Command = async (args, notices) => {
-  const { access, openMove } = await prepareMove(args, notices);
-  const { user, input, output } = await openMessage(args, access.settings, { inPlace: true });
+  const { access, inUse, openMove } = await prepareMove(args, notices);
+  const { user, input, output } = await openMessage(args, access.settings, {
+    inPlace: true,
+    inUse,
+  });
   const move = await openMove();
   const found = await findCiphertext(
     await input.read(`Hello ${user}, please enter your message to re-encrypt: `),

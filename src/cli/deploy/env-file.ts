@@ -37,7 +37,7 @@ export async function openSettingsFile(
   file: SettingsFile | undefined,
 ): Promise<WritableSettings> {
   const path = given === undefined ? '.env' : expandFileName(given, '--env-file');
-  const output = await openOutput(path, noInput, false, '--env-file');
+  const output = await openOutput(path, noInput, { mayBeInput: false, option: '--env-file' });
   if (!output.isHeldUntilEnd) {
     throw usageError(`${path} is not a regular file.`, 'Settings are written to a regular file.');
   }

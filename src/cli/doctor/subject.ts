@@ -63,7 +63,7 @@ function createRoleAccess(role: Role, shared: Shared): RoleAccess {
     keySources: () => (keySources ??= { ...createKeySources(shared, role, []), readPassphrase }),
     identity: async () => {
       const { askIdentity } = await import('../../kms/identity.ts');
-      return askIdentity({ ...kmsOptions(shared, 'sts', role), region: homeRegion });
+      return askIdentity({ ...kmsOptions(shared, 'sts', role), region: homeRegion }, 'look up');
     },
     keyStates: once(async (region: string | undefined) => {
       const { connectKeyStates } = await import('../../kms/key-state.ts');

@@ -41,8 +41,9 @@ export function createTable(width = Infinity): {
    * The cause of one failure is often the cause of the next: the same advice is given only once.
    */
   const hintOf = ({ detail, error, hint = error?.hint }: Check): string | undefined => {
-    if (said.has(detail)) return undefined;
-    said.add(detail);
+    const advice = `${detail}\n${hint}`;
+    if (said.has(advice)) return undefined;
+    said.add(advice);
     return hint;
   };
   return {

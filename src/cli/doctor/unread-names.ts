@@ -1,21 +1,36 @@
-/** What a settings file has under names that nothing reads, and that were probably meant to be read. */
-import { distance } from 'fastest-levenshtein';
+/** Names in a settings file that nothing reads, though they look like settings. */
+import { closest, distance } from 'fastest-levenshtein';
 
 import { advice, type Finding } from '../../doctor/check.ts';
 import { settingNames, type SettingsFile } from '../setting.ts';
 
-/** The names of ours and of the services begin like this. Others may be another program's. */
-const prefixes = /^(?:AWS|BAO|DECRYPTOR|ENCRYPTOR|VAULT)_/;
+/** The AWS SDK reads them, but it doesn't read the file. */
+const onlyFromEnvironment = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_DEFAULT_REGION',
+];
 
 /** A row for each such name. Without it, a misspelt BACKUP_KEYS is a backup that isn't there. */
 export function unreadRows(file: SettingsFile | undefined): [string, () => Finding][] {
   const names: readonly string[] = settingNames;
   return Object.keys(file?.values ?? {}).flatMap((name): [string, () => Finding][] => {
-    if (names.includes(name)) return [];
-    const near = names.find((each) => name.length > 3 && distance(name.toUpperCase(), each) <= 2);
-    if (near === undefined && !prefixes.test(name)) return [];
-    const hint =
-      near === undefined ? 'Export it instead, or see .env.example.' : `Did you mean ${near}?`;
-    return [[name, () => advice(`not read from ${file?.path ?? ''}`, hint)]];
+    const hint = names.includes(name) ? undefined : hintFor(name);
+    return hint === undefined
+      ? []
+      : [[name, () => advice(`not read from ${file?.path ?? ''}`, hint)]];
   });
+}
+
+/** @returns undefined if it may well be another program's */
+function hintFor(name: string): string | undefined {
+  if (onlyFromEnvironment.includes(name)) return 'It only counts in the environment: export it.';
+  const near = closest(name.toUpperCase(), settingNames);
+  // Others of AWS's endpoints differ in a letter or two.
+  const isNear =
+    distance(name.toUpperCase(), near) <= Math.min(2, name.length / 4) &&
+    !name.startsWith('AWS_ENDPOINT_URL_');
+  if (isNear) return `Did you mean ${near}?`;
+  return /^(?:EN|DE)CRYPTOR_/.test(name) ? 'See .env.example for the names that are.' : undefined;
 }

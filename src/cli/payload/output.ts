@@ -51,15 +51,19 @@ export const standardOutput: Output = {
 /**
  * @param path undefined or `-`: standard output
  * @param mayBeInput whether the file may also be the input, to be replaced in one step
+ * @param inUse files with the keys and settings of this run
  * @param option what the path was given with, for errors
- * @throws KmsPocError Usage, if the file can't be written, or is the input; FileError, if standard
- *   output is closed
+ * @throws KmsPocError Usage, if the file can't be written, is the input or in use; FileError, if
+ *   standard output is closed
  */
 export async function openOutput(
   path: string | undefined,
   input: Input,
-  mayBeInput: boolean,
-  option = '--out',
+  {
+    mayBeInput,
+    inUse = [],
+    option = '--out',
+  }: { mayBeInput: boolean; inUse?: readonly string[]; option?: string },
 ): Promise<Output> {
   const descriptor = path === undefined || path === '-' ? 1 : await descriptorOf(path);
   if (descriptor !== undefined) return openDescriptor(descriptor, path, input);
@@ -84,6 +88,7 @@ export async function openOutput(
   const isFile = existing === undefined || existing.isFile();
   // Only for a file: a FIFO or a device is written to under its own name.
   const target = isFile ? await resolveTarget(file).catch(refuse) : file;
+  for (const each of inUse) await requireOther(file, target, existing, each);
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
   if (existing?.isFile() === true) await requireReplaceable(target, existing);
   const isTerminal = existing !== undefined && isOwnTerminal(existing);
@@ -117,8 +122,26 @@ function openDescriptor(descriptor: number, path: string | undefined, input: Inp
   };
 }
 
+/** A local key that the run is going to make isn't there yet, so then it is the path that counts. */
+async function requireOther(
+  name: string,
+  target: string,
+  existing: Stats | undefined,
+  inUse: string,
+): Promise<void> {
+  const isSame =
+    existing === undefined
+      ? target === (await resolveTarget(inUse).catch(() => undefined))
+      : isSameFile(existing, { file: await stat(inUse).catch(() => undefined) });
+  if (!isSame) return;
+  throw usageError(
+    `${name} has a key or the settings of this run, and would be lost.`,
+    'Write to another file.',
+  );
+}
+
 /** A device may be both: /dev/null, or the terminal. */
-const isSameFile = (existing: Stats, { file }: Input): boolean =>
+const isSameFile = (existing: Stats, { file }: Pick<Input, 'file'>): boolean =>
   !existing.isCharacterDevice() && file?.dev === existing.dev && file.ino === existing.ino;
 
 const bothInputAndOutput = (name: string): KmsPocError =>

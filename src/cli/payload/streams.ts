@@ -24,17 +24,19 @@ interface StreamOptions {
   readonly inPlace?: boolean;
   /** Whether to read a whole frame at a time: see input.ts. */
   readonly inWholeFrames?: boolean;
+  /** Files of this run that the output must not replace. */
+  readonly inUse?: readonly string[];
 }
 
 /** @throws KmsPocError Usage */
 export async function openStreams(
   args: Arguments,
-  { inPlace = false, inWholeFrames = false }: StreamOptions = {},
+  { inPlace = false, inWholeFrames = false, inUse = [] }: StreamOptions = {},
 ): Promise<Streams> {
   const file = (name: string | undefined, option: string): string | undefined =>
     name && expandFileName(name, option);
   const input = await openInput(file(args.in, '--in'), args.hide, inWholeFrames);
-  const output = await openOutput(file(args.out, '--out'), input, inPlace);
+  const output = await openOutput(file(args.out, '--out'), input, { mayBeInput: inPlace, inUse });
   // On a terminal the payload itself shows the progress; --json is for programs.
   const isSilent = args.quiet || args.json || output.isTerminal;
   return { input: isSilent ? input : withProgress(input, args.batch), output };
