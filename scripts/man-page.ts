@@ -21,6 +21,7 @@ export function manPage(command: CommandName, version: string): string {
   const others = Object.keys(commands).filter((name) => name !== command);
   const lines = [
     `.TH ${escaped(command.toUpperCase())} 1 "" "kms\\-poc ${version}" "kms\\-poc"`,
+    '.nh', // a name that is broken by a hyphen can't be copied
     '.SH NAME',
     `${escaped(command)} \\- ${escaped(lowerFirst(firstSentence.replace(/[.:]$/, '')))}`,
     '.SH SYNOPSIS',

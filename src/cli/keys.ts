@@ -123,9 +123,8 @@ function tellImplicitKeys(
   const isForeign = implicit.flatMap(parseList).some(({ kind }) => kind !== 'aws');
   if (!isForeign) return;
   const names = implicit.map((setting) => setting.name).join(' and ');
-  warn(
-    `new messages can be opened with ${keys.map(keyReferenceText).join(', ')}: .env says so (${names}).`,
-  );
+  const titles = new Set(keys.map(keyReferenceText));
+  warn(`new messages can be opened with ${[...titles].join(', ')}: .env says so (${names}).`);
 }
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>

@@ -1,7 +1,7 @@
 /** What yargs makes of options that are joined, misspelt or nobody's. */
 import { distance } from 'fastest-levenshtein';
 
-import type { Option } from './options.ts';
+import { type CommandName, commands, type Option } from './options.ts';
 
 /** Throws a usage error. Neither text may repeat what could be the message itself. */
 export type Refuse = (message: string, hint?: string) => never;
@@ -69,9 +69,17 @@ function separateLetters(letters: string, named: Named, refuse: Refuse): string[
 /** @param name it may be the message itself: a private key begins with hyphens too */
 function refuseUnknown(name: string, named: Named, refuse: Refuse): never {
   if (!/^--?[a-zA-Z][a-zA-Z-]{0,29}$/.test(name)) refuse('Unknown option.');
+  const owners = ownersOf(name);
   const near = nearest(name, [...named.keys()]);
-  refuse(`Unknown option ${name}.`, near && `Did you mean ${near}?`);
+  const hint = owners === '' ? near && `Did you mean ${near}?` : `It is an option of ${owners}.`;
+  refuse(`Unknown option ${name}.`, hint);
 }
+
+/** @returns the other commands that have this option */
+const ownersOf = (name: string): string =>
+  (Object.keys(commands) as CommandName[])
+    .filter((command) => Object.hasOwn(commands[command].options, name.replace(/^--/, '')))
+    .join(', ');
 
 const letters = (text: string): string => Array.from(text).sort().join('');
 

@@ -85,6 +85,12 @@ function requireOwnLink(path: string, entry: Stats): void {
 function requireTrusted(path: string, entry: Stats): (stat: Stats) => void {
   const orNameIt = `or, if you trust it, name it: --env-file ${path}`;
   return (stat) => {
+    if (stat.isDirectory()) {
+      throw usageError(
+        `${path} is a folder, not a settings file.`,
+        'Move it elsewhere, or name a settings file: --env-file FILE',
+      );
+    }
     if (!stat.isFile()) {
       throw usageError(
         `${path} is not a regular file, so it is not used.`,

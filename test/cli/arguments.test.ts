@@ -206,6 +206,22 @@ describe('what is refused', () => {
     }
   });
 
+  test('an option of other commands, with their names', async () => {
+    const others = 'kms-encrypt, kms-decrypt, kms-reencrypt';
+    const owners: [CommandName, string, string][] = [
+      ['kms-encrypt', '--inspect', 'kms-decrypt'],
+      ['kms-decrypt', '--binary', 'kms-encrypt, kms-reencrypt'],
+      ['kms-doctor', '--hide', others],
+      ['kms-deploy', '--batch=x', others],
+    ];
+    for (const [command, given, owner] of owners) {
+      const { code, message, hint } = await failureOf(command, [given]);
+      assert.equal(code, 'Usage');
+      assert.equal(message, `Unknown option ${given.replace('=x', '')}.`);
+      assert.equal(hint, `It is an option of ${owner}. See ${command} --help.`);
+    }
+  });
+
   test('--binary, if a plaintext is written', async () => {
     assert.equal(await refusal(['--binary'], 'kms-decrypt'), 'Unknown option --binary.');
   });

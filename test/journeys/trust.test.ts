@@ -67,7 +67,7 @@ describe('an .env that nobody named', () => {
         (file) => {
           mkdirSync(file);
         },
-        /^\.env is not a regular file/,
+        /^\.env is a folder, not a settings file/,
       ],
       ['is a FIFO', (file) => execFileSync('mkfifo', [file]), /^\.env is not a regular file/],
       [
@@ -122,7 +122,7 @@ describe('an .env that nobody named', () => {
         const failure = await failureOf(command, forAlice, { cwd, stdin: 'x' });
         assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
         assert.match(failure.message, says);
-        assert.match(failure.hint ?? '', /--env-file \.env/);
+        assert.match(failure.hint ?? '', /--env-file (?:\.env|FILE)/);
       }
       const doctor = await run('kms-doctor', [], { cwd });
       assert.deepEqual([doctor.status, doctor.stdout.length], [2, 0]);

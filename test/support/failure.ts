@@ -1,5 +1,6 @@
 /** What a failed run must look like, whatever failed. */
 import assert from 'node:assert/strict';
+import type { CommandName } from '../../src/cli/options.ts';
 import { type Finished, run } from './command.ts';
 
 export interface Failure {
@@ -15,7 +16,7 @@ type Options = NonNullable<Parameters<typeof run>[2]>;
 
 /** Runs a command that must fail, with --json, and reads its error. */
 export async function failureOf(
-  command: 'kms-encrypt' | 'kms-decrypt' | 'kms-reencrypt',
+  command: CommandName,
   args: string[],
   options: Options = {},
 ): Promise<Failure> {
