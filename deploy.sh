@@ -14,8 +14,8 @@ fail() {
 }
 
 node -e 'const [major, minor] = process.versions.node.split(".");
-  process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' 2>/dev/null ||
-  fail 'Node 20.19 or newer is not installed.' 'Install it: https://nodejs.org/'
+  process.exit(major > 22 || (major == 22 && minor >= 12) || (major == 20 && minor >= 19) ? 0 : 1)' 2>/dev/null ||
+  fail 'Node 20.19, 22.12 or newer is not installed.' 'Install it: https://nodejs.org/'
 
 # Where this file is, also if it was called by a symlink.
 here=$(node -p 'path.dirname(fs.realpathSync(process.argv[1]))' "$0")

@@ -116,9 +116,12 @@ const parts = await bundle(
     },
   },
 );
-const modules = parts.flatMap(({ moduleIds }) => moduleIds);
-for (const source of Object.values(together).flat()) {
-  if (!modules.includes(join(root, 'src', source))) throw new Error(`${source} is in no part.`);
+for (const [name, sources] of Object.entries(together)) {
+  const part = parts.find(({ fileName }) => fileName === `${name}.js`);
+  for (const source of sources) {
+    if (part?.moduleIds.includes(join(root, 'src', source)) === true) continue;
+    throw new Error(`${source} is not in the part ${name}.`);
+  }
 }
 for (const name of Object.keys(replacements)) {
   if (![...replaced.values()].includes(name)) throw new Error(`${name} is not imported.`);
@@ -141,7 +144,10 @@ for (const command of Object.keys(bin)) {
 await writeFile(join(dist, 'package.json'), '{"type":"commonjs"}\n');
 await writeFile(
   join(dist, 'THIRD-PARTY-LICENSES.txt'),
-  licenses([...modules, join(root, 'node_modules/rolldown/package.json')]), // its helpers are in it
+  licenses([
+    ...parts.flatMap(({ moduleIds }) => moduleIds),
+    join(root, 'node_modules/rolldown/package.json'), // its helpers are in it
+  ]),
 );
 await mkdir(join(dist, 'man'));
 for (const command of Object.keys(commands) as CommandName[]) {

@@ -56,12 +56,13 @@ export async function makeCodeCache(dist: string): Promise<void> {
       output = await text(child.stdout);
       if ((await ended) !== 0) throw new Error(`${command} ${args}: ${await errors}`);
     }
-    const made = join(home, platform === 'darwin' ? 'Library/Caches' : '.cache', 'kms-poc');
+    const caches = join(home, platform === 'darwin' ? 'Library/Caches' : '.cache');
+    const made = join(caches, 'kms-poc', 'code-cache');
     const folder = join(dist, 'code-cache');
     mkdirSync(folder);
     for (const name of readdirSync(made)) {
-      // Not moved: it has mode 0600, and others may run these commands too.
-      writeFileSync(join(folder, name), readFileSync(join(made, name)));
+      // Not moved: it has mode 0600, and others may run these commands too, but not write to them.
+      writeFileSync(join(folder, name), readFileSync(join(made, name)), { mode: 0o644 });
     }
   } catch (error) {
     console.error('The code cache could not be made, so the commands start more slowly.', error);

@@ -8,7 +8,6 @@
  * needs. And an `import` of `node:http` makes Node 22 and 24 load fetch, web streams and HTTP/2, which
  * `getBuiltinModule` doesn't.
  */
-import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
@@ -43,11 +42,19 @@ function load(name: string): unknown {
     module = { exports: {} };
     modules.set(name, module);
     const file = join(__dirname, 'parts', name);
-    // The bundle is ASCII, and Latin-1 is what V8 reads fastest.
-    const part = evaluate(file, readFileSync(file, 'latin1')) as Part;
+    const part = evaluate(file) as Part;
     part(module.exports, load, module, importMetaUrl);
   }
   return module.exports;
 }
 
-void (load('./start.js') as { run: typeof run }).run(command);
+try {
+  void (load('./start.js') as { run: typeof run }).run(command);
+} catch (error) {
+  if (process.env.DEBUG === 'kms-poc') throw error;
+  // What reports errors is in that part.
+  process.stderr.write(
+    `${command}: a file of this program is missing or damaged.\nhint: Install it again: npm ci\n`,
+  );
+  process.exitCode = 1; // eslint-disable-line no-restricted-properties -- as is what ends a run
+}

@@ -24,7 +24,7 @@ import { defaultLocalKeyFile } from './folders.ts';
 import { type Access, createAccess, createKeySources } from './key-sources.ts';
 import { isFromImplicitFile, isFromOption, type Setting, titleOf } from './setting.ts';
 import { checkUser } from './setting-values.ts';
-import { loadSettings, overrides, type Role, type Settings } from './settings.ts';
+import { loadSettings, type Role, type Settings, tellOverrides } from './settings.ts';
 import { askOnce } from './terminal/ask-passphrase.ts';
 import { isInteractive } from './terminal/ask-user.ts';
 import type { Notices } from './terminal/notices.ts';
@@ -47,7 +47,8 @@ export async function prepareKeys(
   role: Role,
   notices: Notices,
 ): Promise<PreparedKeys> {
-  const settings = await loadSettings(args, env, { onOverride: overrides(notices) });
+  const settings = await loadSettings(args, env);
+  tellOverrides(settings, env, notices);
   const access = createAccess(settings, notices);
   const { file } = settings;
   if (file !== undefined) access.events.keyFile(file.path, file.stat, true);
@@ -60,7 +61,8 @@ export async function prepareKeys(
   if (role === 'ENCRYPTOR')
     tellImplicitKeys([settings.keyId, settings.backupKeys], [key, ...backupKeys], notices);
   const allKeys = [key, ...backupKeys, ...oldKeys];
-  return { access, key, backupKeys, allKeys, sources, inUse: filesInUse(settings, allKeys) };
+  const inUse = await filesInUse(settings, allKeys);
+  return { access, key, backupKeys, allKeys, sources, inUse };
 }
 
 /**
@@ -73,8 +75,7 @@ export async function prepareMove(
   args: Arguments,
   notices: Notices,
 ): Promise<Pick<PreparedKeys, 'access' | 'inUse'> & { readonly openMove: () => Promise<Move> }> {
-  const prepared = await prepareKeys(args, 'DECRYPTOR', notices);
-  const { access, backupKeys, allKeys, sources } = prepared;
+  const { access, backupKeys, allKeys, sources } = await prepareKeys(args, 'DECRYPTOR', notices);
   const { settings } = access;
   if (settings.toKey === undefined) {
     throw usageError('No key to move messages to.', 'Use --to-key KEY, or set KEY_ID.');
@@ -102,7 +103,7 @@ export async function prepareMove(
     // In another Region a move would be none within KMS; it can wait until the Region is back.
     mover: createKeySources(silent, undefined, []),
   });
-  return { access, inUse: [...prepared.inUse, ...filesInUse(settings, newKeys)], openMove };
+  return { access, inUse: await filesInUse(settings, [...allKeys, newKey]), openMove };
 }
 
 /**
@@ -156,10 +157,10 @@ function chooseKey(settings: Settings, { notice }: Notices): KeyReference {
     checkFallback(key, settings);
     return key;
   }
-  if (!isInteractive()) throw noKeySet();
+  if (!isInteractive()) throw noKeySet(settings);
   const byDefault = defaultKey();
   notice(
-    `KEY_ID is not set${settings.file === undefined ? ' and there is no .env in this folder' : ''}: using the local key ${defaultLocalKeyFile()}. To use AWS KMS, set KEY_ID in .env or pass --key.`,
+    `KEY_ID is not set${settings.file === undefined ? ' and there is no .env in this folder' : ''}: using the local key ${defaultLocalKeyFile()}. To use AWS KMS, set KEY_ID in ${settings.file?.path ?? '.env'} or pass --key.`,
   );
   return byDefault;
 }
@@ -176,10 +177,10 @@ export function parseKey(settings: Settings): KeyReference | undefined {
   return key;
 }
 
-export const noKeySet = (): KmsPocError =>
+export const noKeySet = ({ file }: Settings): KmsPocError =>
   usageError(
     'No key is set.',
-    'Set KEY_ID in .env or the environment, or pass --key. (--key local needs no AWS account.)',
+    `Set KEY_ID in ${file?.path ?? '.env'} or the environment, or pass --key. (--key local needs no AWS account.)`,
   );
 
 /** An ARN's Region overrides the settings, but --region for another one contradicts it. */

@@ -126,7 +126,7 @@ export const commands = {
     examples: [
       ['kms-doctor', 'check your setup'],
       ['kms-doctor -u carol --env-file production.env', 'check another setup, where USERS is *'],
-      ['kms-doctor --json > report.json || mail-it', 'in cron'],
+      ['kms-doctor > report.txt 2>&1 || mail-it', 'in cron'],
       [
         'kms-doctor --key rsa:private.pem',
         'can this private key open what was encrypted with BACKUP_KEYS?',

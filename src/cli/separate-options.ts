@@ -71,8 +71,11 @@ function refuseUnknown(name: string, named: Named, refuse: Refuse): never {
   if (!/^--?[a-zA-Z][a-zA-Z-]{0,29}$/.test(name)) refuse('Unknown option.');
   const owners = ownersOf(name);
   const near = nearest(name, [...named.keys()]);
-  const hint = owners === '' ? near && `Did you mean ${near}?` : `It is an option of ${owners}.`;
-  refuse(`Unknown option ${name}.`, hint);
+  const hints = [
+    near && `Did you mean ${near}?`,
+    owners && `${name} is an option of ${owners}.`,
+  ].filter(Boolean);
+  refuse(`Unknown option ${name}.`, hints.length === 0 ? undefined : hints.join(' '));
 }
 
 /** @returns the other commands that have this option */
@@ -81,7 +84,7 @@ const ownersOf = (name: string): string =>
     .filter((command) => Object.hasOwn(commands[command].options, name.replace(/^--/, '')))
     .join(', ');
 
-const letters = (text: string): string => Array.from(text).sort().join('');
+const sortedLetters = (text: string): string => Array.from(text).sort().join('');
 
 /** @returns the long name that is written almost like this one, or begins or goes on like it */
 function nearest(name: string, names: readonly string[]): string | undefined {
@@ -91,7 +94,7 @@ function nearest(name: string, names: readonly string[]): string | undefined {
     .filter((each) => given.length > 1 && each.startsWith('--'))
     .map((each) => {
       const goesOn = given.startsWith(plain(each)) || plain(each).startsWith(given);
-      const isSwapped = letters(given) === letters(plain(each));
+      const isSwapped = sortedLetters(given) === sortedLetters(plain(each));
       return { each, far: goesOn || isSwapped ? 0.5 : distance(given, plain(each)) };
     })
     .filter(({ each, far }) => far <= Math.min(2, plain(each).length / 2.5))

@@ -5,7 +5,7 @@
 import { usageError } from '../errors.ts';
 import type { AwsService } from '../events.ts';
 import type { Arguments } from './arguments.ts';
-import type { Setting, SettingName, SettingsFile } from './setting.ts';
+import { type Setting, type SettingName, settingNames, type SettingsFile } from './setting.ts';
 import {
   checkEndpoint,
   parseFileName,
@@ -65,37 +65,45 @@ const endpointNames = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Told, when a setting is read, that a file which was named sets it to something else. */
-type OnOverride = (name: SettingName, path: string) => void;
-
-export const overrides =
-  ({ notice }: Notices): OnOverride =>
-  (name, path) => {
-    notice(`${path} sets ${name}, but the environment overrides it.`);
-  };
-
 /** @throws KmsPocError Usage, for a settings file that can't be read */
 export const loadSettings = async (
   args: Arguments,
   environment: Environment,
-  { onOverride, ...options }: ReadOptions & { readonly onOverride?: OnOverride } = {},
+  options?: ReadOptions,
 ): Promise<Settings> =>
-  settingsOf(args, environment, await readSettingsFile(args.envFile, options), onOverride);
+  settingsOf(args, environment, await readSettingsFile(args.envFile, options));
+
+/** A file is named for what is in it: nobody expects that the environment says otherwise. */
+export function tellOverrides(
+  { file }: Settings,
+  environment: Environment,
+  { notice }: Notices,
+): void {
+  if (file === undefined || file.isImplicit) return;
+  const names = overridden(file.values, environment);
+  if (names.length > 0) notice(`the environment overrides ${names.join(', ')} in ${file.path}.`);
+}
+
+/** @returns the settings that the environment sets to something else than a file does */
+export const overridden = (
+  values: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
+): SettingName[] =>
+  settingNames.filter((name) => {
+    const [ours, inFile] = [environment[name], values[name]];
+    return ours && inFile && ours !== inFile;
+  });
 
 export function settingsOf(
   args: Arguments,
   environment: Environment,
   file: SettingsFile | undefined,
-  onOverride: OnOverride = () => undefined,
 ): Settings {
   const find: Settings['find'] = (...names) => {
     // An empty variable counts as not set, as for every AWS tool.
     for (const name of names) {
       const value = environment[name];
-      if (!value) continue;
-      const other = names.find((each) => file?.values[each] && file.values[each] !== value);
-      if (other !== undefined && file?.isImplicit === false) onOverride(other, file.path);
-      return { name, value, origin: 'environment' };
+      if (value) return { name, value, origin: 'environment' };
     }
     for (const name of names) {
       const value = file?.values[name];
@@ -110,32 +118,18 @@ export function settingsOf(
   const { AWS_DEFAULT_REGION: defaultRegion } = environment;
   return {
     file,
-    // Looked for when they are read: what a run doesn't read overrides nothing.
-    get keyId() {
-      return option('KEY_ID', '--key', args.key) ?? find('KEY_ID');
-    },
-    get toKey() {
-      return option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID');
-    },
-    get backupKeys() {
-      return find('BACKUP_KEYS');
-    },
-    get decryptKeys() {
-      return find('DECRYPT_KEYS');
-    },
-    get region(): Setting | undefined {
-      return (
-        option('AWS_REGION', '--region', args.region) ??
-        find('AWS_REGION') ??
-        // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
-        (defaultRegion
-          ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
-          : undefined)
-      );
-    },
-    get profile() {
-      return profile ?? find('AWS_PROFILE');
-    },
+    keyId: option('KEY_ID', '--key', args.key) ?? find('KEY_ID'),
+    toKey: option('KEY_ID', '--to-key', args.toKey) ?? find('KEY_ID'),
+    backupKeys: find('BACKUP_KEYS'),
+    decryptKeys: find('DECRYPT_KEYS'),
+    region:
+      option('AWS_REGION', '--region', args.region) ??
+      find('AWS_REGION') ??
+      // The AWS CLI and boto3 read this name too; the SDK for JavaScript does not.
+      (defaultRegion
+        ? { name: 'AWS_DEFAULT_REGION', value: defaultRegion, origin: 'environment' }
+        : undefined),
+    profile: profile ?? find('AWS_PROFILE'),
     passphraseFile: () => parseFileName(find('RSA_PASSPHRASE_FILE')),
     fallbackRegions: () => parseRegions(find('FALLBACK_REGIONS')),
     users: () => parseUsers(find('USERS')),

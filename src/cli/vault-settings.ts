@@ -1,5 +1,6 @@
 /** The settings of Vault, by the names that its own command line reads: OpenBao's first, as there. */
-import { usageError } from '../errors.ts';
+import type { Subject } from '../doctor/subject.ts';
+import { KmsPocError, usageError } from '../errors.ts';
 import { homeFolder } from '../formats/file-name.ts';
 import { isFromImplicitFile, type Setting, type SettingName, titleOf } from './setting.ts';
 import { isLoopback, parseFileName } from './setting-values.ts';
@@ -48,6 +49,24 @@ export function vaultToken(
   const token = find(settings, 'BAO_TOKEN', 'VAULT_TOKEN');
   if (token !== undefined) return { token };
   return { file: homeFolder === undefined ? undefined : `${homeFolder}/.vault-token` };
+}
+
+/** What a run with a Vault key reads besides. Of a setting that is wrong its row tells. */
+export function vaultFiles(settings: Settings): Subject['vaultFiles'] {
+  const files: Subject['vaultFiles'][number][] = [];
+  try {
+    const found = vaultToken(settings);
+    if ('file' in found && found.file !== undefined) {
+      files.push({ file: found.file, what: 'Vault token', isSecret: true });
+    }
+    const certificates = vaultCertificateFile(settings);
+    if (certificates !== undefined) {
+      files.push({ file: certificates, what: 'Vault certificates', isSecret: false });
+    }
+  } catch (error) {
+    if (!(error instanceof KmsPocError)) throw error;
+  }
+  return files;
 }
 
 /**

@@ -46,8 +46,10 @@ export async function* checkRoutes(subject: Subject): AsyncGenerator<Check> {
       return keys.length === named
         ? ok(`one message with ${named} keys`)
         : advice(
-            `Of ${named} keys ${keys.length === 1 ? 'all are one key' : `only ${keys.length} differ`}.`,
-            'Name another key in BACKUP_KEYS: if a key is lost, it is no backup of itself.',
+            keys.length === 1
+              ? `All ${named} keys are the same key.`
+              : `Only ${keys.length} of the ${named} keys are different.`,
+            "Name another key in BACKUP_KEYS, or remove the duplicate: a key can't back itself up.",
           );
     });
     forAll = await canary.catch(() => undefined);
@@ -120,7 +122,10 @@ async function* drillRegions(
   }
 }
 
-/** The way `kms-encrypt` does it. */
+/**
+ * The way `kms-encrypt` does it: it can't use an RSA key in Vault, so for a backup key its public half
+ * must not stand in here. For --key it may, which can be a drill.
+ */
 async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
   const { subject, user } = drill;
   const [first, ...others] = [
@@ -128,7 +133,7 @@ async function encryptForAll(drill: Drill, key: NamedKey): Promise<Canary> {
     ...(await Promise.all(
       subject.backupKeys.map((each) =>
         each.reference.kind === 'vault'
-          ? openEncryptionKey(each.reference, subject.encryptor.keySources()) // an RSA key can't
+          ? openEncryptionKey(each.reference, subject.encryptor.keySources())
           : openForEncryption(drill, each),
       ),
     )),

@@ -150,7 +150,7 @@ function* decodeLast(rest: string, characters: number): Generator<Uint8Array> {
     throw new KmsPocError(
       'NotCiphertext',
       characters < minCharacters
-        ? `This is not a whole encrypted message: the length of its base64 is only ${characters}.`
+        ? `This is too short to be an encrypted message: ${characters} characters of base64.`
         : `This message is incomplete: its base64 ends early, after ${characters} characters.`,
       'Copy all of it, exactly as kms-encrypt printed it.',
     );

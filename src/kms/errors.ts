@@ -32,12 +32,13 @@ const keysOf = ({ keyId, newKeyId = keyId }: KmsCall): string =>
 /** A key for a command line; if there are two, a placeholder to be replaced. */
 const keyArgument = (call: KmsCall): string =>
   keysOf(call) === call.keyId ? call.keyId : 'THE-KEY';
+const deployment = 'manage CloudFormation, KMS, IAM and Secrets Manager';
 const permissions = {
   encrypt: 'kms:Encrypt with this user',
   decrypt: 'kms:Decrypt with this user',
   're-encrypt': 'kms:ReEncryptFrom the one key and kms:ReEncryptTo the other, with this user',
   'look up': 'kms:DescribeKey',
-  deploy: 'to manage CloudFormation, KMS, IAM and Secrets Manager',
+  deploy: `to ${deployment}`,
 };
 const checkReachable = (): string =>
   'Check the network, the Region and AWS_ENDPOINT_URL, then try again.';
@@ -291,15 +292,14 @@ const noAnswer = (name: string, { region }: KmsCall, cause: unknown): KmsPocErro
   );
 
 const signInForKeys =
-  'Sign in (aws sso login, aws configure), or put the pairs of access keys in .env; without an AWS account use --key local.';
+  'Sign in (aws sso login, aws configure), or put the pairs of access keys in the settings file; without an AWS account use --key local.';
 const signIn: Readonly<Record<KmsCall['operation'], string>> = {
   encrypt: signInForKeys,
   decrypt: signInForKeys,
   'look up': signInForKeys,
   're-encrypt':
-    'Moving a message within KMS uses your own credentials, not the pairs in .env: sign in (aws sso login, aws configure), or use --profile.',
-  deploy:
-    'Sign in as someone who may manage CloudFormation, KMS, IAM and Secrets Manager (aws sso login, aws configure), or use --profile.',
+    'Moving a message within KMS uses your own credentials, not the pairs in the settings file: sign in (aws sso login, aws configure), or use --profile.',
+  deploy: `Sign in as someone who may ${deployment} (aws sso login, aws configure), or use --profile.`,
 };
 
 /**
@@ -362,7 +362,7 @@ export function mapStackError(error: unknown, failure: string, region: string): 
     mapped.code === 'KeyNotFound' ? 'Unexpected' : mapped.code,
     `${failure}: ${['', 'UnknownError'].includes(message) ? name : `${message} (${name})`}.`,
     mapped.code === 'AccessDenied'
-      ? 'This needs someone who may manage CloudFormation, KMS, IAM and Secrets Manager.'
+      ? `This needs someone who may ${deployment}.`
       : mapped.status === exitStatus.unavailable
         ? 'Check the network, the Region and AWS_ENDPOINT_URL, then try again.'
         : 'docs/aws.md, "When a run goes wrong", has the usual causes.',

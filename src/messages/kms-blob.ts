@@ -58,5 +58,5 @@ export function requireKmsKeyFor(ciphertext: Uint8Array, keys: readonly KeyRefer
 const noKmsKeySet = (): KmsPocError =>
   usageError(
     'This looks like an AWS KMS message, and no AWS KMS key is set.',
-    'Set KEY_ID in .env or the environment, or pass --key with an alias, key id or ARN.',
+    'Set KEY_ID in the settings file or the environment, or pass --key with an alias, key id or ARN.',
   );

@@ -3,13 +3,14 @@
  * which one it had: it makes those that it missed, in the user's cache folder.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -53,6 +54,7 @@ function install(): Installed {
       home,
       ...(platform === 'darwin' ? ['Library', 'Caches'] : ['cache']),
       'kms-poc',
+      'code-cache',
     ),
     encrypt: () => command('kms-encrypt', 'this is a secret'),
     decrypt: (ciphertext) => command('kms-decrypt', ciphertext),
@@ -70,9 +72,9 @@ const filesIn = (folder: string): string[] =>
   existsSync(folder) ? readdirSync(folder).sort() : [];
 
 /** Replaces each file of a cache by what `change` makes of it. */
-function changeAll(folder: string, change: (bytes: Buffer) => Uint8Array): void {
+function changeAll(folder: string, change: (bytes: Buffer, name: string) => Uint8Array): void {
   for (const name of filesIn(folder)) {
-    writeFileSync(join(folder, name), change(readFileSync(join(folder, name))));
+    writeFileSync(join(folder, name), change(readFileSync(join(folder, name)), name));
   }
 }
 
@@ -85,7 +87,14 @@ async function assertWorks(installed: Installed): Promise<void> {
 
 const digestBytes = 32;
 /** A file of the cache that holds this. */
-const sealed = (data: Buffer): Buffer => Buffer.concat([hash('sha256', data, 'buffer'), data]);
+const sealed = (data: Buffer, source: Buffer): Buffer =>
+  Buffer.concat([hash('sha256', data, 'buffer'), data, source]);
+/** What a file of the cache holds, and the source that it was made from. */
+const opened = (bytes: Buffer, name: string): [data: Buffer, source: Buffer] => {
+  const [, part = ''] = /^kms-[a-z]+-[0-9a-f]+-(.*)-v\d/.exec(name) ?? [];
+  const source = readFileSync(join(builtFolder, 'parts', `${part}.js`));
+  return [bytes.subarray(digestBytes, bytes.length - source.length), source];
+};
 
 describe('the cache of the build', () => {
   test('has all that a message, a batch and a check of the setup load', async () => {
@@ -110,16 +119,22 @@ describe('the cache of the build', () => {
     bytes[at] = (bytes[at] ?? 0) ^ 0xff;
     return bytes;
   };
-  const damages: Record<string, (bytes: Buffer) => Uint8Array> = {
+  const damages: Record<string, (bytes: Buffer, name: string) => Uint8Array> = {
     'is empty': () => Buffer.alloc(0),
     'is truncated': (bytes) => bytes.subarray(0, bytes.length / 2),
     'has a changed byte in its digest': flipped(3),
     // V8 doesn't notice: without the digest, these runs crash or do anything.
-    'has a changed byte in its code': (bytes) => flipped(bytes.length >> 1)(bytes),
+    'has a changed byte in its code': (bytes) => flipped(bytes.length >> 2)(bytes),
     'is something else': () => Buffer.from('#!/bin/sh\necho planted\n'.repeat(1000)),
-    'was made by another version of V8': (bytes) => sealed(flipped(5)(bytes.subarray(digestBytes))),
-    'was made from another source': () =>
-      sealed(new Script('(function () { process.exit(9) })').createCachedData()),
+    'was made by another version of V8': (bytes, name) => {
+      const [data, source] = opened(bytes, name);
+      return sealed(flipped(5)(data), source);
+    },
+    'was made from another source of the same length': (bytes, name) => {
+      const [, source] = opened(bytes, name);
+      const other = '(function () { process.exit(9) })'.padEnd(source.length);
+      return sealed(new Script(other).createCachedData(), Buffer.from(other));
+    },
   };
   for (const [what, damage] of Object.entries(damages)) {
     test(`that ${what} changes nothing but time`, async () => {
@@ -181,29 +196,60 @@ describe("the cache in the user's folder", () => {
     assert.deepEqual(filesIn(usersCache), files);
   });
 
-  test('loses what was not made again for a month, when something is added', async () => {
+  const old = new Date(Date.now() - 31 * 24 * 60 * 60_000);
+
+  test('loses what was not made again for a month, when something is added; but only its own', async () => {
     const { usersCache, encrypt } = installWithoutCache();
-    mkdirSync(join(usersCache, 'of-an-old-version'), { recursive: true, mode: 0o700 });
+    const outdated = ['', '.1234'].map(
+      (end) => `kms-encrypt-0123456789abcdef-kms-wrapping-key-v20.19.0-x64${end}`,
+    );
+    const others = ['local.key', 'kms-encrypt.log', `${outdated[0] ?? ''}.bak`];
+    const folder = 'kms-encrypt-0123456789abcdef-start-v20.19.0-x64';
+    mkdirSync(join(usersCache, folder), { recursive: true });
     chmodSync(usersCache, 0o700);
-    const old = new Date(Date.now() - 31 * 24 * 60 * 60_000);
-    utimesSync(join(usersCache, 'of-an-old-version'), old, old);
+    for (const name of [...outdated, ...others]) writeFileSync(join(usersCache, name), 'x');
+    for (const name of filesIn(usersCache)) utimesSync(join(usersCache, name), old, old);
     await encrypt();
-    assert.ok(filesIn(usersCache).length > 1);
-    assert.ok(!filesIn(usersCache).includes('of-an-old-version'));
+    const left = filesIn(usersCache);
+    assert.deepEqual(
+      [...outdated, ...others, folder].filter((name) => left.includes(name)),
+      [...others, folder],
+    );
+    assert.ok(left.length > others.length + 1, 'something was added');
   });
 
-  /** Puts code into the cache that V8 accepts in place of what the bundle's main part is. */
-  function plant({ home, usersCache }: Installed): void {
+  test('leaves the local key alone if data and caches have one folder', async () => {
+    const { home, builtCache } = install();
+    rmSync(builtCache, { recursive: true });
+    const env = { XDG_DATA_HOME: home, XDG_CACHE_HOME: home };
+    const encrypt = (): Promise<Finished> =>
+      run(join(home, 'dist', 'kms-encrypt.js'), ['-u', 'alice', '-k', 'local'], { home, env });
+    assert.match((await encrypt()).stderr, /created a new local key/);
+    rmSync(join(home, 'kms-poc', 'code-cache'), { recursive: true });
+    const key = join(home, 'kms-poc', 'local.key');
+    utimesSync(key, old, old);
+    assert.equal((await encrypt()).status, 0);
+    assert.notDeepEqual(filesIn(join(home, 'kms-poc', 'code-cache')), []);
+    assert.ok(existsSync(key));
+  });
+
+  /**
+   * Puts code into the cache that V8 accepts in place of what the bundle's main part is.
+   *
+   * @returns the file
+   */
+  function plant({ home, usersCache }: Installed): string {
     const [main = ''] = filesIn(usersCache).filter((name) => /encrypt-.*-start-/.test(name));
-    const { length } = readFileSync(join(home, 'dist', 'parts', 'start.js'));
+    const part = readFileSync(join(home, 'dist', 'parts', 'start.js'));
     const source = `(function () { process.stderr.write('planted'); process.exit(7) })()`;
     // The only thing that V8 knows of the source is its length.
     const program = `const { Script } = process.getBuiltinModule('node:vm');
-      const script = new Script(${JSON.stringify(source.padEnd(length))});
+      const script = new Script(${JSON.stringify(source.padEnd(part.length))});
       process.stdout.write(script.createCachedData());`;
     writeFileSync(join(home, 'program.js'), program);
     const { stdout } = spawnSync(process.execPath, [join(home, 'program.js')]);
-    writeFileSync(join(usersCache, main), sealed(stdout));
+    writeFileSync(join(usersCache, main), sealed(stdout, part), { mode: 0o600 });
+    return join(usersCache, main);
   }
 
   test('would run code that somebody put there', async () => {
@@ -231,6 +277,36 @@ describe("the cache in the user's folder", () => {
       },
     }),
   };
+  const otherFiles: Record<string, (installed: Installed, planted: string) => void> = {
+    'others can write to it': (_, planted) => {
+      chmodSync(planted, 0o660);
+    },
+    'it is a link': ({ home }, planted) => {
+      renameSync(planted, join(home, 'elsewhere'));
+      symlinkSync(join(home, 'elsewhere'), planted);
+    },
+    'it is a FIFO': (_, planted) => {
+      rmSync(planted);
+      execFileSync('mkfifo', ['-m', '600', planted]);
+    },
+    ...(process.getuid?.() === 0 && {
+      'it belongs to somebody else': (_, planted) => {
+        chownSync(planted, 65534, 65534);
+      },
+    }),
+  };
+  for (const [what, change] of Object.entries(otherFiles)) {
+    test(`is made again if a file is not to be trusted: ${what}`, async () => {
+      const installed = installWithoutCache();
+      await installed.encrypt();
+      const planted = plant(installed);
+      change(installed, planted);
+      await assertWorks(installed);
+      const { mode, uid } = lstatSync(planted);
+      assert.deepEqual([mode, uid], [0o100600, process.getuid?.()]);
+    });
+  }
+
   for (const [what, change] of Object.entries(others)) {
     test(`is not used, and nothing is put there, if ${what}`, async () => {
       const installed = installWithoutCache();

@@ -208,17 +208,20 @@ describe('what is refused', () => {
 
   test('an option of other commands, with their names', async () => {
     const others = 'kms-encrypt, kms-decrypt, kms-reencrypt';
-    const owners: [CommandName, string, string][] = [
-      ['kms-encrypt', '--inspect', 'kms-decrypt'],
+    const owners: [CommandName, string, string, near?: string][] = [
+      ['kms-encrypt', '--inspect', 'kms-decrypt', '--in'],
+      ['kms-encrypt', '--users', 'kms-deploy', '--user'],
       ['kms-decrypt', '--binary', 'kms-encrypt, kms-reencrypt'],
       ['kms-doctor', '--hide', others],
       ['kms-deploy', '--batch=x', others],
     ];
-    for (const [command, given, owner] of owners) {
+    for (const [command, given, owner, near] of owners) {
       const { code, message, hint } = await failureOf(command, [given]);
+      const name = given.replace('=x', '');
       assert.equal(code, 'Usage');
-      assert.equal(message, `Unknown option ${given.replace('=x', '')}.`);
-      assert.equal(hint, `It is an option of ${owner}. See ${command} --help.`);
+      assert.equal(message, `Unknown option ${name}.`);
+      const meant = near === undefined ? '' : `Did you mean ${near}? `;
+      assert.equal(hint, `${meant}${name} is an option of ${owner}. See ${command} --help.`);
     }
   });
 

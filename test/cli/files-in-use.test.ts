@@ -4,18 +4,41 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 
-import { run, temporaryFolder } from '../support/command.ts';
+import { commandLine, run, temporaryFolder } from '../support/command.ts';
+import { refusingEndpoint } from '../support/fault-proxy.ts';
 import { makeRsaPair } from '../support/rsa-keys.ts';
 
 const cwd = temporaryFolder();
-const inFolder = { cwd, home: cwd, env: { RSA_PASSPHRASE_FILE: 'passphrase', XDG_DATA_HOME: cwd } };
+const inFolder = {
+  cwd,
+  home: cwd,
+  env: {
+    RSA_PASSPHRASE_FILE: 'passphrase',
+    XDG_DATA_HOME: cwd,
+    VAULT_ADDR: refusingEndpoint,
+    VAULT_CACERT: 'ca.pem',
+    AWS_CONFIG_FILE: 'aws-config',
+    AWS_REGION: 'eu-central-1',
+  },
+};
 let ciphertext: Buffer;
 before(async () => {
   const args = ['-u', 'alice', '-k', 'local:there.key', '-q'];
   ({ stdout: ciphertext } = await run('kms-encrypt', args, { ...inFolder, stdin: 'x' }));
-  makeRsaPair(cwd, 'pair');
+  for (const name of ['pair', 'backup', 'old']) makeRsaPair(cwd, name);
   writeFileSync(join(cwd, 'named.env'), 'USERS=alice\n', { mode: 0o600 });
-  writeFileSync(join(cwd, 'passphrase'), 'a passphrase\n', { mode: 0o600 });
+  const files = {
+    passphrase: 'a passphrase\n',
+    '.env': 'BACKUP_KEYS=rsa:backup-public.pem\nDECRYPT_KEYS=rsa:old-private.pem\n',
+    '.vault-token': 'a token\n',
+    'ca.pem': 'certificates\n',
+    '.aws/credentials': '[default]\n',
+    'aws-config': '[default]\n',
+  };
+  mkdirSync(join(cwd, '.aws'));
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(cwd, name), text, { mode: 0o600 });
+  }
   symlinkSync('there.key', join(cwd, 'link'));
   mkdirSync(join(cwd, 'kms-poc'));
 });
@@ -28,10 +51,11 @@ const contents = (): string[] =>
       : each.name,
   );
 
-const cases: [what: string, commandLine: string, output: string][] = [
+const cases: [what: string, words: string, output: string][] = [
   ['a local key', 'kms-encrypt -k local:there.key', 'there.key'],
   ['a local key, by a link', 'kms-encrypt -k local:there.key', 'link'],
   ['a local key that is yet to be made', 'kms-encrypt -k local:new.key', './new.key'],
+  ['one by a folder that is yet to be made', 'kms-encrypt -k local:no/../new.key', 'new.key'],
   ['the local key without a name', 'kms-encrypt -k local', 'kms-poc/local.key'],
   ['the key of a batch', 'kms-encrypt --batch -k local:there.key', 'there.key'],
   ['an RSA public key', 'kms-encrypt -k rsa:pair-public.pem', 'pair-public.pem'],
@@ -40,19 +64,35 @@ const cases: [what: string, commandLine: string, output: string][] = [
   ['a key to move to', 'kms-reencrypt -k local:there.key --to-key local:new.key', 'new.key'],
   ['a key to move a batch to', 'kms-reencrypt --batch -k local --to-key local:new.key', 'new.key'],
   ['a settings file', 'kms-encrypt -k local:there.key --env-file named.env', 'named.env'],
+  ['the settings file that nobody named', 'kms-encrypt -k local:there.key', '.env'],
   ['a passphrase', 'kms-decrypt -k rsa:pair-private.pem', 'passphrase'],
+  ['a backup key', 'kms-encrypt -k local:there.key', 'backup-public.pem'],
+  ['a key that only decrypts', 'kms-decrypt -k local:there.key', 'old-private.pem'],
+  ['credentials of AWS', 'kms-encrypt -k alias/theKey', '.aws/credentials'],
+  ['the configuration of AWS', 'kms-decrypt -k alias/theKey', 'aws-config'],
+  ['a token of Vault', 'kms-encrypt -k vault:key', '.vault-token'],
+  ['what a certificate of Vault is checked with', 'kms-encrypt -k vault:key', 'ca.pem'],
 ];
-for (const [what, commandLine, output] of cases) {
+/** Runs what must be refused for its output, and must leave all files as they were. */
+async function refused(output: string, program: string, args: string[]): Promise<void> {
+  const contentsBefore = contents();
+  const finished = await run(program, args, { ...inFolder, stdin: ciphertext });
+  const { status, stdout, stderr } = finished;
+  assert.deepEqual([status, stdout.length], [2, 0]);
+  const error = `: ${output} is a file of a key or of the settings of this run, so nothing is written there.\n`;
+  assert.ok(stderr.endsWith(`${error}hint: Write to another file.\n`), stderr);
+  assert.deepEqual(contents(), contentsBefore);
+}
+for (const [what, words, output] of cases) {
   test(`not of ${what}`, async () => {
-    const [command = '', ...args] = commandLine.split(' ');
-    const contentsBefore = contents();
-    const { status, stdout, stderr } = await run(command, ['-u', 'alice', ...args, '-o', output], {
-      ...inFolder,
-      stdin: ciphertext,
-    });
-    assert.deepEqual([status, stdout.length], [2, 0]);
-    const error = `${command}: ${output} has a key or the settings of this run, and would be lost.\n`;
-    assert.ok(stderr.endsWith(`${error}hint: Write to another file.\n`), stderr);
-    assert.deepEqual(contents(), contentsBefore);
+    const [command = '', ...args] = words.split(' ');
+    await refused(output, command, ['-u', 'alice', ...args, '-o', output]);
   });
 }
+
+test('nor is it added to one that the shell opened', async () => {
+  const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local:there.key']);
+  await refused('standard output', 'sh', ['-c', '"$@" >> there.key', 'sh', file, ...args]);
+  const toDescriptor = [...args, '-o', '/dev/fd/3'];
+  await refused('/dev/fd/3', 'sh', ['-c', '"$@" 3>> link', 'sh', file, ...toDescriptor]);
+});

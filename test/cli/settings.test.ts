@@ -54,14 +54,13 @@ interface Given {
   args?: Partial<Arguments>;
   environment?: Environment;
   file?: Environment;
-  onOverride?: (name: string) => void;
 }
 
-function load({ args, environment = {}, file = {}, onOverride }: Given): Settings {
+function load({ args, environment = {}, file = {} }: Given): Settings {
   const path = settingsFile(file);
   const values = parse(readFileSync(path));
   const settings = { path, values, isImplicit: false, stat: statSync(path) };
-  return settingsOf({ ...noArguments, ...args }, environment, settings, onOverride);
+  return settingsOf({ ...noArguments, ...args }, environment, settings);
 }
 
 function refusal(action: () => unknown): KmsPocError {
@@ -539,26 +538,13 @@ describe('the commands', () => {
       assert.equal(status, 0, stderr);
       return stderr.replace(/^kms-encrypt: created a new local key.*\n/m, '');
     };
-    const overrides = (...names: string[]): string =>
-      names
-        .map((each) => `kms-encrypt: named.env sets ${each}, but the environment overrides it.\n`)
-        .join('');
     const named = ['--env-file', 'named.env'];
-    assert.equal(await stderrOf(...named), overrides('USERS', 'KEY_ID'));
-    assert.equal(await stderrOf(...named, '-k', 'local'), overrides('USERS'), 'no matter here');
+    assert.equal(
+      await stderrOf(...named),
+      'kms-encrypt: the environment overrides KEY_ID, USERS in named.env.\n',
+    );
     assert.equal(await stderrOf(...named, '-q'), '');
     assert.equal(await stderrOf(), '', 'an .env that nobody named gives way silently');
-  });
-
-  test('so is a name for one service that the environment overrides by the one for all', () => {
-    const overridden: string[] = [];
-    const settings = load({
-      environment: { AWS_ENDPOINT_URL: 'https://127.0.0.1:1' },
-      file: { AWS_ENDPOINT_URL_KMS: 'https://127.0.0.1:2' },
-      onOverride: (name) => overridden.push(name),
-    });
-    assert.equal(settings.endpoint('kms')?.value, 'https://127.0.0.1:1');
-    assert.deepEqual(overridden, ['AWS_ENDPOINT_URL_KMS']);
   });
 
   test('the installed command keeps Node from taking --env-file for its own', async () => {

@@ -360,17 +360,21 @@ describe('arguments', () => {
     }
     const noNode = await deploy(['--yes'], { cwd, env: { ...env, PATH: bin } });
     assert.equal(noNode.status, 2, noNode.stderr);
-    assert.match(noNode.stderr, /Node 20\.19 or newer is not installed\.\nhint: /);
+    assert.match(noNode.stderr, /Node 20\.19, 22\.12 or newer is not installed\.\nhint: /);
   });
 
-  test('an exported KEY_ID, which overrides what is written, is told of', async () => {
-    const { finished } = await deployOn(undefined, [], { KEY_ID: 'alias/other' });
+  test('what the environment overrides of what is written is told of, but not its value', async () => {
+    const { finished } = await deployOn(undefined, [], {
+      KEY_ID: 'alias/other',
+      ENCRYPTOR_AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+    });
     assert.match(
       finished.stderr,
-      /^KEY_ID in the environment overrides the one in \.env\. To use that one: unset KEY_ID$/m,
+      /^The environment overrides KEY_ID, ENCRYPTOR_AWS_ACCESS_KEY_ID in \.env\. Run: unset KEY_ID ENCRYPTOR_AWS_ACCESS_KEY_ID$/m,
     );
     const { finished: without } = await deployOn(undefined);
-    assert.doesNotMatch(without.stderr, /unset KEY_ID/);
+    assert.doesNotMatch(finished.stderr, /AKIAIOSFODNN7EXAMPLE/);
+    assert.doesNotMatch(without.stderr, /unset/);
   });
 
   test('what the environment overrides in a file that was named is told of', async () => {
@@ -381,7 +385,7 @@ describe('arguments', () => {
       env: { ...env, USERS: 'alice,bob' },
     });
     assert.equal(finished.status, 0, finished.stderr);
-    const said = `kms-deploy: ${file} sets USERS, but the environment overrides it.`;
+    const said = `kms-deploy: the environment overrides USERS in ${file}.`;
     assert.ok(finished.stderr.split('\n').includes(said), finished.stderr);
   });
 

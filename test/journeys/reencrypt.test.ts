@@ -223,14 +223,14 @@ describe('a KMS blob to a key in the same Region', () => {
     });
   }
 
-  test('says that the pairs in .env do not move messages', async () => {
+  test('says that the pairs in the settings file do not move messages', async () => {
     const message = await encrypted(secret);
     const failure = await failureOf('kms-reencrypt', ['-u', 'alice', '--to-key', 'alias/new'], {
       ...inHome({ AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined }),
       stdin: message,
     });
     assert.deepEqual([failure.status, failure.code], [4, 'Credentials']);
-    assert.match(failure.hint ?? '', /not the pairs in \.env: sign in/);
+    assert.match(failure.hint ?? '', /not the pairs in the settings file: sign in/);
     assert.deepEqual(calls(), []);
   });
 });

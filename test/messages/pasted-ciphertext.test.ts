@@ -238,12 +238,12 @@ describe('what is not a ciphertext', () => {
     [
       'padding alone',
       '==',
-      'This is not a whole encrypted message: the length of its base64 is only 2.',
+      'This is too short to be an encrypted message: 2 characters of base64.',
     ],
     [
       'words',
       'hello world',
-      'This is not a whole encrypted message: the length of its base64 is only 10.',
+      'This is too short to be an encrypted message: 10 characters of base64.',
     ],
     [
       'a last letter with bits of a letter that is gone',
@@ -305,7 +305,7 @@ describe('what is not a ciphertext', () => {
         assert.equal(
           message,
           length < 80
-            ? `This is not a whole encrypted message: the length of its base64 is only ${length}.`
+            ? `This is too short to be an encrypted message: ${length} characters of base64.`
             : `This message is incomplete: its base64 ends early, after ${length} characters.`,
         );
       }

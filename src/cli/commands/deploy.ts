@@ -17,7 +17,7 @@ import { deferSignals } from '../interruption.ts';
 import { createAccess, kmsOptions } from '../key-sources.ts';
 import { jsonLine, standardOutput } from '../payload/output.ts';
 import { defaultUsers, parseUsers, splitList } from '../setting-values.ts';
-import { loadSettings, overrides, type Settings } from '../settings.ts';
+import { loadSettings, overridden, type Settings, tellOverrides } from '../settings.ts';
 import { shellWord } from '../shell-word.ts';
 import { askYes } from '../terminal/ask-yes.ts';
 import { isInteractive } from '../terminal/ask-user.ts';
@@ -27,10 +27,8 @@ import type { Command } from './command.ts';
 export const deployCommand: Command = async ({ deploy: args, ...common }, notices) => {
   if (args === undefined) throw new Error('the options are those of another command');
   const wishes = wishesOf(args);
-  const settings = await loadSettings(common, env, {
-    toWrite: true,
-    onOverride: overrides(notices),
-  });
+  const settings = await loadSettings(common, env, { toWrite: true });
+  tellOverrides(settings, env, notices);
   const envFile = await openSettingsFile(common.envFile, settings.file);
   const shared = createAccess(settings, notices);
   const access = {
@@ -195,8 +193,11 @@ async function writeSettings(
   if (isWritten) say(`Wrote to ${path}: ${names(true)}.`);
   if (isWritten && names(false) !== '') say(`Removed from ${path}: ${names(false)}.`);
   if (!isWritten && !isChanged) say(`Nothing to do: ${path} is up to date, too.`);
-  if (env.KEY_ID && env.KEY_ID !== stack.outputs.theKeyArn) {
-    say(`KEY_ID in the environment overrides the one in ${path}. To use that one: unset KEY_ID`);
+  const hidden = overridden(changes, env);
+  if (hidden.length > 0) {
+    say(
+      `The environment overrides ${hidden.join(', ')} in ${path}. Run: unset ${hidden.join(' ')}`,
+    );
   }
   if (oldKey.startsWith('arn:') && oldKey !== stack.outputs.theKeyArn) {
     say(`KEY_ID was another key before: ${oldKey}`);

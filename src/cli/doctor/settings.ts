@@ -50,7 +50,7 @@ export function readDoctorSettings(
   const readKey = (): KeyReference => {
     const key = parseKey(settings);
     if (key !== undefined) return key;
-    if (!mayUseDefaultKey) throw noKeySet();
+    if (!mayUseDefaultKey) throw noKeySet(settings);
     return defaultKey();
   };
   const readBackupKeys = (): KeyReference[] => parseBackupKeys(settings);

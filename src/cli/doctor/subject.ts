@@ -8,8 +8,8 @@ import { type Access, createKeySources, kmsOptions } from '../key-sources.ts';
 import { isFromOption } from '../setting.ts';
 import type { Role } from '../settings.ts';
 import { askOnce, readPassphrase } from '../terminal/ask-passphrase.ts';
+import { vaultFiles } from '../vault-settings.ts';
 import type { ReadSettings } from './settings.ts';
-import { vaultFiles } from './vault-settings.ts';
 
 export function createSubject(
   access: Access,

@@ -5,12 +5,7 @@ import { advice, type Finding } from '../../doctor/check.ts';
 import { settingNames, type SettingsFile } from '../setting.ts';
 
 /** The AWS SDK reads them, but it doesn't read the file. */
-const onlyFromEnvironment = [
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
-  'AWS_SESSION_TOKEN',
-  'AWS_DEFAULT_REGION',
-];
+const onlyFromEnvironment = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
 
 /** A row for each such name. Without it, a misspelt BACKUP_KEYS is a backup that isn't there. */
 export function unreadRows(file: SettingsFile | undefined): [string, () => Finding][] {
@@ -25,6 +20,7 @@ export function unreadRows(file: SettingsFile | undefined): [string, () => Findi
 
 /** @returns undefined if it may well be another program's */
 function hintFor(name: string): string | undefined {
+  if (name === 'AWS_DEFAULT_REGION') return 'Use AWS_REGION.';
   if (onlyFromEnvironment.includes(name)) return 'It only counts in the environment: export it.';
   const near = closest(name.toUpperCase(), settingNames);
   // Others of AWS's endpoints differ in a letter or two.

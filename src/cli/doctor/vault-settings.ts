@@ -1,7 +1,5 @@
 /** The settings of Vault, as kms-doctor sees them. */
 import { type Finding, ok } from '../../doctor/check.ts';
-import type { Subject } from '../../doctor/subject.ts';
-import { KmsPocError } from '../../errors.ts';
 import { type Setting, titleOf } from '../setting.ts';
 import type { Settings } from '../settings.ts';
 import {
@@ -48,21 +46,3 @@ const rowIfSet = (
   checked: () => Setting | undefined,
 ): [string, () => Finding][] =>
   isSet === undefined ? [] : [[name, () => setBy(checked() ?? isSet)]];
-
-/** What a run with a Vault key reads besides. Of a setting that is wrong its row tells. */
-export function vaultFiles(settings: Settings): Subject['vaultFiles'] {
-  const files: Subject['vaultFiles'][number][] = [];
-  try {
-    const found = vaultToken(settings);
-    if ('file' in found && found.file !== undefined) {
-      files.push({ file: found.file, what: 'Vault token', isSecret: true });
-    }
-    const certificates = vaultCertificateFile(settings);
-    if (certificates !== undefined) {
-      files.push({ file: certificates, what: 'Vault certificates', isSecret: false });
-    }
-  } catch (error) {
-    if (!(error instanceof KmsPocError)) throw error;
-  }
-  return files;
-}

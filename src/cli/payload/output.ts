@@ -66,7 +66,7 @@ export async function openOutput(
   }: { mayBeInput: boolean; inUse?: readonly string[]; option?: string },
 ): Promise<Output> {
   const descriptor = path === undefined || path === '-' ? 1 : await descriptorOf(path);
-  if (descriptor !== undefined) return openDescriptor(descriptor, path, input);
+  if (descriptor !== undefined) return openDescriptor(descriptor, path, input, inUse);
   const file = path ?? '';
   const refuse = (cause: unknown): never => {
     const reason = systemCode(cause) === 'ENOENT' ? 'no such folder (ENOENT)' : reasonOf(cause);
@@ -105,12 +105,18 @@ export async function openOutput(
 }
 
 /** @param path as it was given; undefined for standard output */
-function openDescriptor(descriptor: number, path: string | undefined, input: Input): Output {
+async function openDescriptor(
+  descriptor: number,
+  path: string | undefined,
+  input: Input,
+  inUse: readonly string[],
+): Promise<Output> {
   const name = path === undefined || path === '-' ? 'standard output' : path;
   if (descriptor === 1) requireOpenOutput();
   const existing = statDescriptor(descriptor, name);
   // Appended to while it is read, a file never ends.
   if (isSameFile(existing, input)) throw bothInputAndOutput(name);
+  if (existing.isFile()) for (const each of inUse) await requireOther(name, name, existing, each);
   if (descriptor === 1) return standardOutput;
   const isTerminal = isatty(descriptor);
   return {
@@ -122,7 +128,10 @@ function openDescriptor(descriptor: number, path: string | undefined, input: Inp
   };
 }
 
-/** A local key that the run is going to make isn't there yet, so then it is the path that counts. */
+/**
+ * A local key that the run is going to make isn't there yet, so then it is the path that counts. It may
+ * go through a folder and back that isn't there yet either: `resolve` takes that out.
+ */
 async function requireOther(
   name: string,
   target: string,
@@ -131,11 +140,11 @@ async function requireOther(
 ): Promise<void> {
   const isSame =
     existing === undefined
-      ? target === (await resolveTarget(inUse).catch(() => undefined))
+      ? target === (await resolveTarget(resolve(inUse)).catch(() => undefined))
       : isSameFile(existing, { file: await stat(inUse).catch(() => undefined) });
   if (!isSame) return;
   throw usageError(
-    `${name} has a key or the settings of this run, and would be lost.`,
+    `${name} is a file of a key or of the settings of this run, so nothing is written there.`,
     'Write to another file.',
   );
 }
