@@ -34,7 +34,8 @@ function bash(command: CommandName, options: Options): string {
     const forms = short === undefined ? `--${name}` : `--${name}|-${short}`;
     return words === undefined
       ? `${forms}) compopt +o default +o bashdefault 2>/dev/null ;;`
-      : `${forms}) COMPREPLY=($(compgen -W '${words.join(' ')}' -- "$word")) ;;`;
+      : `${forms}) COMPREPLY=($(compgen -W '${words.join(' ')}' -- "$word"))
+      [[ \${COMPREPLY-} != *[:/] ]] || compopt -o nospace 2>/dev/null ;;`;
   });
   return `${functionOf(command)}() {
   local word=\${COMP_WORDS[COMP_CWORD]}
@@ -52,8 +53,9 @@ function zsh(command: CommandName, options: Options): string {
     const { short, value } = option;
     const what = `[${brief(option).replace(/[[\]:\\]/g, '\\$&')}]`;
     const words = value === undefined ? undefined : suggestions[value];
-    const found = words && `(${words.join(' ').replaceAll(':', '\\:')})`;
-    const action = value === 'FILE' ? '_files' : (found ?? ' ');
+    // After local: and rsa: comes the name of a file; after what goes on, no space.
+    const found = `{ compset -P '(local|rsa):' && _files || compadd -S '' -- ${words?.join(' ')} }`;
+    const action = value === 'FILE' ? '_files' : words ? found.replaceAll(':', '\\:') : ' ';
     const spec = shellWord(value === undefined ? what : `${what}:${value}:${action}`);
     const long = value === undefined ? `--${name}` : `--${name}=`;
     return short === undefined

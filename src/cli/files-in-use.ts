@@ -5,6 +5,7 @@ import { env } from 'node:process';
 import { homeFolder } from '../formats/file-name.ts';
 import type { KeyReference } from '../keys/key-reference.ts';
 import { defaultLocalKeyFile } from './folders.ts';
+import { settingNames } from './setting.ts';
 import type { Settings } from './settings.ts';
 
 const awsFiles = [
@@ -12,26 +13,44 @@ const awsFiles = [
   ['AWS_CONFIG_FILE', 'config'],
 ] as const;
 
-/** @returns their paths. An output in the place of one of them would lose it, and messages with it. */
+/** An output in its place would lose it, and messages with it. */
+export interface FileInUse {
+  readonly file: string;
+  /** As in "there.key is a key file of this run". */
+  readonly what: string;
+  /** What the shell adds to it (`>> .env`) spoils it; not so with settings. */
+  readonly isSpoiltByMore: boolean;
+}
+
 export async function filesInUse(
   settings: Settings,
   keys: readonly KeyReference[],
-): Promise<string[]> {
-  const files = [settings.file?.path, settings.passphraseFile()];
+): Promise<FileInUse[]> {
+  const files: FileInUse[] = [];
+  const add = (file: string | undefined, what: string): void => {
+    if (file !== undefined) files.push({ file, what, isSpoiltByMore: true });
+  };
+  // An .env that is another program's may be what is decrypted.
+  const { file: own } = settings;
+  if (own !== undefined && settingNames.some((name) => own.values[name])) {
+    files.push({ file: own.path, what: 'the settings file', isSpoiltByMore: false });
+  }
+  add(settings.passphraseFile(), 'the passphrase file');
   for (const key of keys) {
-    if (key.kind === 'local') files.push(key.file ?? defaultLocalKeyFile());
-    if (key.kind === 'rsa') files.push(key.file);
+    if (key.kind === 'local') add(key.file ?? defaultLocalKeyFile(), 'a key file');
+    if (key.kind === 'rsa') add(key.file, 'a key file');
   }
   if (keys.some(({ kind }) => kind === 'aws')) {
     // https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
     for (const [variable, name] of awsFiles) {
       const given = env[variable] ?? '';
-      files.push(given === '' ? homeFolder && join(homeFolder, '.aws', name) : given);
+      const usual = homeFolder && join(homeFolder, '.aws', name);
+      add(given === '' ? usual : given, `the AWS ${name} file`);
     }
   }
   if (keys.some(({ kind }) => kind === 'vault')) {
     const { vaultFiles } = await import('./vault-settings.ts');
-    files.push(...vaultFiles(settings).map(({ file }) => file));
+    for (const { file, what } of vaultFiles(settings)) add(file, `the ${what} file`);
   }
-  return files.filter((file) => file !== undefined);
+  return files;
 }

@@ -2,6 +2,7 @@
  * Turns settings into keys: which key is meant, and what opens it. Anything that can be wrong with
  * the settings is found here, before a message is asked for.
  */
+import { existsSync } from 'node:fs';
 import { env } from 'node:process';
 
 import { maxEncryptedDataKeys } from '../envelope/limits.ts';
@@ -19,7 +20,7 @@ import type { KeySources } from '../keys/key-sources.ts';
 import { isAwsHost } from '../kms/hosts.ts';
 import type { Move } from '../messages/reencrypt.ts';
 import type { Arguments } from './arguments.ts';
-import { filesInUse } from './files-in-use.ts';
+import { type FileInUse, filesInUse } from './files-in-use.ts';
 import { defaultLocalKeyFile } from './folders.ts';
 import { type Access, createAccess, createKeySources } from './key-sources.ts';
 import { isFromImplicitFile, isFromOption, type Setting, titleOf } from './setting.ts';
@@ -38,7 +39,7 @@ interface PreparedKeys {
   readonly allKeys: readonly KeyReference[];
   readonly sources: KeySources;
   /** What the output must not replace. */
-  readonly inUse: readonly string[];
+  readonly inUse: readonly FileInUse[];
 }
 
 /** @throws KmsPocError Usage */
@@ -96,7 +97,10 @@ export async function prepareMove(
     sign,
     requireSigned,
     // The new key among them: what was moved already must not stop a second run.
-    oldKeys: allKeys.some((each) => isSameReference(each, newKey)) ? allKeys : [...allKeys, newKey],
+    oldKeys:
+      isYetToBeMade(newKey) || allKeys.some((each) => isSameReference(each, newKey))
+        ? allKeys
+        : [...allKeys, newKey],
     newKeys,
     encryptionKeys: await openEncryptionKeys(newKeys, encryptor),
     decryptor: { ...sources, events: silent.events, readPassphrase },
@@ -127,6 +131,10 @@ function tellImplicitKeys(
   const titles = new Set(keys.map(keyReferenceText));
   warn(`new messages can be opened with ${[...titles].join(', ')}: .env says so (${names}).`);
 }
+
+/** It opens nothing, so that it isn't there is no error yet. */
+const isYetToBeMade = (key: KeyReference): boolean =>
+  key.kind === 'local' && !existsSync(key.file ?? defaultLocalKeyFile());
 
 export const parseList = (setting: Setting | undefined): KeyReference[] =>
   setting === undefined ? [] : parseKeyReferences(setting.value, titleOf(setting)).map(placed);

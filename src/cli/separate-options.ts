@@ -1,6 +1,5 @@
 /** What yargs makes of options that are joined, misspelt or nobody's. */
-import { distance } from 'fastest-levenshtein';
-
+import { nearest } from './nearest.ts';
 import { type CommandName, commands, type Option } from './options.ts';
 
 /** Throws a usage error. Neither text may repeat what could be the message itself. */
@@ -70,7 +69,8 @@ function separateLetters(letters: string, named: Named, refuse: Refuse): string[
 function refuseUnknown(name: string, named: Named, refuse: Refuse): never {
   if (!/^--?[a-zA-Z][a-zA-Z-]{0,29}$/.test(name)) refuse('Unknown option.');
   const owners = ownersOf(name);
-  const near = nearest(name, [...named.keys()]);
+  const long = [...named.keys()].filter((each) => each.startsWith('--'));
+  const near = nearest(name, long, 2.5);
   const hints = [
     near && `Did you mean ${near}?`,
     owners && `${name} is an option of ${owners}.`,
@@ -81,22 +81,9 @@ function refuseUnknown(name: string, named: Named, refuse: Refuse): never {
 /** @returns the other commands that have this option */
 const ownersOf = (name: string): string =>
   (Object.keys(commands) as CommandName[])
-    .filter((command) => Object.hasOwn(commands[command].options, name.replace(/^--/, '')))
+    .filter((command) =>
+      Object.entries<Option>(commands[command].options).some(
+        ([long, { short }]) => name === `--${long}` || name === `-${short}`,
+      ),
+    )
     .join(', ');
-
-const sortedLetters = (text: string): string => Array.from(text).sort().join('');
-
-/** @returns the long name that is written almost like this one, or begins or goes on like it */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  const plain = (text: string): string => text.replaceAll('-', '').toLowerCase();
-  const given = plain(name);
-  return names
-    .filter((each) => given.length > 1 && each.startsWith('--'))
-    .map((each) => {
-      const goesOn = given.startsWith(plain(each)) || plain(each).startsWith(given);
-      const isSwapped = sortedLetters(given) === sortedLetters(plain(each));
-      return { each, far: goesOn || isSwapped ? 0.5 : distance(given, plain(each)) };
-    })
-    .filter(({ each, far }) => far <= Math.min(2, plain(each).length / 2.5))
-    .sort((a, b) => a.far - b.far)[0]?.each;
-}

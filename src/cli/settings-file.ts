@@ -55,10 +55,19 @@ export async function readSettingsFile(
 
 /**
  * dotenv takes a # for the start of a comment, wherever it is outside quotes. An RSA key's pin, a
- * path or an endpoint would lose its end, and the run would go on with the rest.
+ * path or an endpoint would lose its end, and the run would go on with the rest. And it passes over a
+ * line without =, which may be the one that asks for signatures.
  */
 function requireWholeValues(path: string, text: Buffer): void {
   for (const line of text.toString('utf8').split(/\r?\n/)) {
+    const [, meant] = /^\s*(?:export\s+|set\s+)?(\w+)(?![^\s=])/.exec(line) ?? [];
+    const unread = settingNames.find((each) => each === meant);
+    if (unread !== undefined && parse(line)[unread] === undefined) {
+      throw usageError(
+        `${path} has a line that names ${unread} but doesn't set it.`,
+        `Write ${unread}=VALUE, with nothing in front of it. To leave it out, put a # in front.`,
+      );
+    }
     const [, found] = /^\s*(?:export\s+)?(\w+)\s*=\s*[^\s"'`#][^#]*(?<=\S)#/.exec(line) ?? [];
     const name = settingNames.find((each) => each === found);
     if (name === undefined) continue;

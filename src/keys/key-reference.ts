@@ -89,7 +89,7 @@ export function parseKeyReference(text: string, source: string): KeyReference {
     return { kind: 'aws', keyId: text, arnRegion: undefined };
   }
   // Anything but a short word may be a secret in the wrong place, so it is not repeated.
-  const shown = /^[a-z][a-z0-9:-]{0,15}$/.test(text) ? ` "${text}"` : '';
+  const shown = /^[a-z][a-z0-9:-]{0,15}$/.test(text) ? ` has "${text}", which` : '';
   throw usageError(`${source}${shown} is not a known kind of key.`, howToNameAKey);
 }
 

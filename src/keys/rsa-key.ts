@@ -95,7 +95,9 @@ async function readPem(file: string): Promise<SmallFile> {
     throw new KmsPocError(
       code === 'ENOENT' ? 'KeyNotFound' : 'KeyUnusable',
       `Can't read the RSA key file ${file}: ${reasonOf(cause)}.`,
-      'Check the path after rsa:.',
+      file.includes('#')
+        ? 'Check the path after rsa:. A fingerprint, after #, has 32 hexadecimal digits.'
+        : 'Check the path after rsa:.',
       { cause },
     );
   }

@@ -188,7 +188,8 @@ function runBatch(
       const { status } = error;
       const isOfLine =
         status === exitStatus.undecryptable || (status === exitStatus.usage && !isRead);
-      if (!isOfLine || (failedLineIsKept && object === undefined)) throw error;
+      if (!isOfLine) throw error;
+      if (failedLineIsKept && object === undefined) throw endedBy(error);
       const without = failedLineIsKept ? [] : (['message', 'messageBase64', 'ciphertext'] as const);
       return { pieces: errorLine(object, error, without), status };
     }
@@ -233,5 +234,10 @@ const lineTooLong = (number: number, maxBytes: number): KmsPocError =>
 const notAnObject = (number: number): KmsPocError =>
   usageError(
     `Line ${number} is not a JSON object.`,
-    `Each line must be one, in UTF-8 and not nested more than ${maxDepth} levels deep, with "user" and "message", or "ciphertext" to decrypt.`,
+    `Each line must be one, in UTF-8 and not nested more than ${maxDepth} levels deep, with "user" and "message", or "user" and "ciphertext".`,
   );
+
+const endedBy = (error: KmsPocError): KmsPocError =>
+  usageError(`${error.message} It and all lines after it were not moved.`, error.hint ?? '', {
+    cause: error,
+  });

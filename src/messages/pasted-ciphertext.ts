@@ -117,7 +117,7 @@ async function ciphertextInJson(input: ByteStream): Promise<Uint8Array> {
       throw new KmsPocError(
         'NotCiphertext',
         'This is a batch, with one message per line.',
-        'Use --batch.',
+        'Use --batch. (--inspect takes one message.)',
       );
     }
     throw notInJson('it starts like JSON but is not valid JSON');

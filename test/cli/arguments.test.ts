@@ -213,6 +213,7 @@ describe('what is refused', () => {
       ['kms-encrypt', '--users', 'kms-deploy', '--user'],
       ['kms-decrypt', '--binary', 'kms-encrypt, kms-reencrypt'],
       ['kms-doctor', '--hide', others],
+      ['kms-doctor', '-o', others],
       ['kms-deploy', '--batch=x', others],
     ];
     for (const [command, given, owner, near] of owners) {

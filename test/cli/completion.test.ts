@@ -33,6 +33,11 @@ const cases: [string, string][] = [
   ['kms-decrypt -i files/my', 'kms-decrypt -i files/my\\ secret.b64'],
   ['kms-encrypt --key ali', 'kms-encrypt --key alias/'],
 ];
+/** After what goes on there is no space; after rsa: comes the name of a file. */
+const partCases: [string, string][] = [
+  ['kms-encrypt --key r\tx', 'kms-encrypt --key rsa:x'],
+  ['kms-encrypt --key rsa:files/my', 'kms-encrypt --key rsa:files/my\\ secret.b64'],
+];
 
 /** In CI all of them are installed: what isn't there fails. */
 const skip = (shell: Shell): string | false =>
@@ -46,7 +51,7 @@ async function completes(program: string, args: string[], setUp: string): Promis
   const terminal = startOnTerminal(program, args, { cwd, env });
   await terminal.waitFor('ready> ');
   terminal.write(`${setUp}\r`);
-  for (const [typed, completed] of cases) {
+  for (const [typed, completed] of [...cases, ...partCases]) {
     terminal.write(`echo done; clear\r`);
     await terminal.waitFor('ready> ');
     terminal.write(`${typed}\t`);

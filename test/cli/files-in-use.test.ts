@@ -52,47 +52,86 @@ const contents = (): string[] =>
   );
 
 const cases: [what: string, words: string, output: string][] = [
-  ['a local key', 'kms-encrypt -k local:there.key', 'there.key'],
-  ['a local key, by a link', 'kms-encrypt -k local:there.key', 'link'],
-  ['a local key that is yet to be made', 'kms-encrypt -k local:new.key', './new.key'],
-  ['one by a folder that is yet to be made', 'kms-encrypt -k local:no/../new.key', 'new.key'],
-  ['the local key without a name', 'kms-encrypt -k local', 'kms-poc/local.key'],
-  ['the key of a batch', 'kms-encrypt --batch -k local:there.key', 'there.key'],
-  ['an RSA public key', 'kms-encrypt -k rsa:pair-public.pem', 'pair-public.pem'],
-  ['an RSA private key', 'kms-decrypt -k rsa:pair-private.pem', 'pair-private.pem'],
-  ['a key that opens a batch', 'kms-decrypt --batch -k rsa:pair-private.pem', 'pair-private.pem'],
-  ['a key to move to', 'kms-reencrypt -k local:there.key --to-key local:new.key', 'new.key'],
-  ['a key to move a batch to', 'kms-reencrypt --batch -k local --to-key local:new.key', 'new.key'],
-  ['a settings file', 'kms-encrypt -k local:there.key --env-file named.env', 'named.env'],
-  ['the settings file that nobody named', 'kms-encrypt -k local:there.key', '.env'],
-  ['a passphrase', 'kms-decrypt -k rsa:pair-private.pem', 'passphrase'],
-  ['a backup key', 'kms-encrypt -k local:there.key', 'backup-public.pem'],
-  ['a key that only decrypts', 'kms-decrypt -k local:there.key', 'old-private.pem'],
-  ['credentials of AWS', 'kms-encrypt -k alias/theKey', '.aws/credentials'],
-  ['the configuration of AWS', 'kms-decrypt -k alias/theKey', 'aws-config'],
-  ['a token of Vault', 'kms-encrypt -k vault:key', '.vault-token'],
-  ['what a certificate of Vault is checked with', 'kms-encrypt -k vault:key', 'ca.pem'],
+  ['a key file', 'kms-encrypt -k local:there.key', 'there.key'],
+  ['a key file', 'kms-encrypt -k local:there.key', 'link'],
+  ['a key file', 'kms-encrypt -k local:new.key', './new.key'], // is yet to be made
+  ['a key file', 'kms-encrypt -k local:no/../new.key', 'new.key'],
+  ['a key file', 'kms-encrypt -k local', 'kms-poc/local.key'],
+  ['a key file', 'kms-encrypt --batch -k local:there.key', 'there.key'],
+  ['a key file', 'kms-encrypt -k rsa:pair-public.pem', 'pair-public.pem'],
+  ['a key file', 'kms-decrypt -k rsa:pair-private.pem', 'pair-private.pem'],
+  ['a key file', 'kms-decrypt --batch -k rsa:pair-private.pem', 'pair-private.pem'],
+  ['a key file', 'kms-reencrypt -k local:there.key --to-key local:new.key', 'new.key'],
+  ['a key file', 'kms-reencrypt --batch -k local --to-key local:new.key', 'new.key'],
+  ['a key file', 'kms-encrypt -k local:there.key', 'backup-public.pem'], // of BACKUP_KEYS
+  ['a key file', 'kms-decrypt -k local:there.key', 'old-private.pem'], // of DECRYPT_KEYS
+  ['the settings file', 'kms-encrypt -k local:there.key --env-file named.env', 'named.env'],
+  ['the settings file', 'kms-encrypt -k local:there.key', '.env'],
+  ['the passphrase file', 'kms-decrypt -k rsa:pair-private.pem', 'passphrase'],
+  ['the AWS credentials file', 'kms-encrypt -k alias/theKey', '.aws/credentials'],
+  ['the AWS config file', 'kms-decrypt -k alias/theKey', 'aws-config'],
+  ['the Vault token file', 'kms-encrypt -k vault:key', '.vault-token'],
+  ['the Vault certificates file', 'kms-encrypt -k vault:key', 'ca.pem'],
 ];
 /** Runs what must be refused for its output, and must leave all files as they were. */
-async function refused(output: string, program: string, args: string[]): Promise<void> {
+async function refused(
+  output: string,
+  what: string,
+  program: string,
+  args: string[],
+): Promise<void> {
   const contentsBefore = contents();
   const finished = await run(program, args, { ...inFolder, stdin: ciphertext });
   const { status, stdout, stderr } = finished;
   assert.deepEqual([status, stdout.length], [2, 0]);
-  const error = `: ${output} is a file of a key or of the settings of this run, so nothing is written there.\n`;
+  const error = `: ${output} is ${what} of this run, so nothing is written there.\n`;
   assert.ok(stderr.endsWith(`${error}hint: Write to another file.\n`), stderr);
   assert.deepEqual(contents(), contentsBefore);
 }
 for (const [what, words, output] of cases) {
-  test(`not of ${what}`, async () => {
+  test(`${words} -o ${output}`, async () => {
     const [command = '', ...args] = words.split(' ');
-    await refused(output, command, ['-u', 'alice', ...args, '-o', output]);
+    await refused(output, what, command, ['-u', 'alice', ...args, '-o', output]);
   });
 }
 
-test('nor is it added to one that the shell opened', async () => {
+test('but an .env without a setting, and more for one with settings', async () => {
+  const folder = temporaryFolder();
+  const options = { ...inFolder, cwd: folder };
+  const key = ['-u', 'alice', '-k', `local:${join(cwd, 'there.key')}`];
+  writeFileSync(join(folder, '.env'), 'PORT=80\nKEY_ID=\n', { mode: 0o600 });
+  const decrypted = await run('kms-decrypt', [...key, '-o', '.env'], {
+    ...options,
+    stdin: ciphertext,
+  });
+  assert.deepEqual([decrypted.status, decrypted.stderr], [0, '']);
+  assert.equal(readFileSync(join(folder, '.env'), 'utf8'), 'x');
+
+  writeFileSync(join(folder, '.env'), 'USERS=alice\nNAME=');
+  const { file, args } = commandLine('kms-decrypt', key);
+  const added = await run('sh', ['-c', '"$@" >> .env', 'sh', file, ...args], {
+    ...options,
+    stdin: ciphertext,
+  });
+  assert.deepEqual([added.status, added.stderr], [0, '']);
+  assert.equal(readFileSync(join(folder, '.env'), 'utf8'), 'USERS=alice\nNAME=x');
+});
+
+test('nor is anything added to one that the shell opened', async () => {
   const { file, args } = commandLine('kms-encrypt', ['-u', 'alice', '-k', 'local:there.key']);
-  await refused('standard output', 'sh', ['-c', '"$@" >> there.key', 'sh', file, ...args]);
+  await refused('standard output', 'a key file', 'sh', [
+    '-c',
+    '"$@" >> there.key',
+    'sh',
+    file,
+    ...args,
+  ]);
   const toDescriptor = [...args, '-o', '/dev/fd/3'];
-  await refused('/dev/fd/3', 'sh', ['-c', '"$@" 3>> link', 'sh', file, ...toDescriptor]);
+  await refused('/dev/fd/3', 'a key file', 'sh', [
+    '-c',
+    '"$@" 3>> link',
+    'sh',
+    file,
+    ...toDescriptor,
+  ]);
 });

@@ -264,12 +264,22 @@ describe('settings', () => {
     const hints: Record<string, string | undefined> = {
       BACKUP_KEY: 'Did you mean BACKUP_KEYS?',
       'key-id': 'Did you mean KEY_ID?',
+      SIGNED: 'Did you mean SIGN?',
+      USRES: 'Did you mean USERS?',
+      BACKUP: 'Did you mean BACKUP_KEYS?',
       FALBACK_REGION: 'Did you mean FALLBACK_REGIONS?',
       decryptor_aws_access_key_id: 'Did you mean DECRYPTOR_AWS_ACCESS_KEY_ID?',
       AWS_ACCESS_KEY_ID: 'It only counts in the environment: export it.',
+      AWS_DEFAULT_REGION: 'Use AWS_REGION.',
       DECRYPTOR_AWS_SESSION_TOKEN: 'See .env.example for the names that are.',
       // Another program's:
-      ...{ PORT: undefined, SIZE: undefined, PIN: undefined, KEY: undefined },
+      ...{
+        PORT: undefined,
+        SIZE: undefined,
+        PIN: undefined,
+        KEY: undefined,
+        SIGNAL_URL: undefined,
+      },
       ...{ DATABASE_URL: undefined, AWS_ENDPOINT_URL_SQS: undefined, AWS_BUCKET: undefined },
     };
     const fileInFolder = (): string => {
@@ -701,13 +711,14 @@ describe('routes', () => {
 
   test('a backup key that is the key itself is no backup', async () => {
     const row = 'routes encrypt with all keys';
-    const report = await doctor(['-k', 'alias/theKey'], {
-      env: aws({ BACKUP_KEYS: `${key.keyArn},${backup.keyArn}` }),
+    const report = await doctor([], {
+      env: aws({ KEY_ID: 'alias/theKey', BACKUP_KEYS: `${key.keyArn},${backup.keyArn}` }),
     });
     assert.deepEqual([report.status, report.row(row).state], [0, 'advice']);
     assert.equal(report.row(row).detail, 'Only 2 of the 3 keys are different.');
     assert.match(report.row(row).hint ?? '', /^Name another key in BACKUP_KEYS, or remove/);
-    const one = await doctor(['-k', 'alias/theKey'], { env: aws({ BACKUP_KEYS: key.keyArn }) });
+    const same = aws({ KEY_ID: 'alias/theKey', BACKUP_KEYS: key.keyArn });
+    const one = await doctor([], { env: same });
     assert.equal(one.row(row).detail, 'All 2 keys are the same key.');
   });
 });
@@ -728,6 +739,7 @@ describe('RSA keys', () => {
   test('a drill with --key: the right private key, and the wrong one', async () => {
     const env = { KEY_ID: 'alias/unreachable', BACKUP_KEYS: 'rsa:backup-public.pem' };
     const right = await doctor(['--key', 'rsa:backup-private.pem'], { cwd: folder, env });
+    assert.equal(right.row('routes encrypt with all keys').state, 'ok', 'one key, on purpose');
     assert.deepEqual([right.status, right.skipped], [0, []]);
     assert.equal(
       right.row('routes --key is a backup key').detail,

@@ -1,9 +1,18 @@
 /** The memory of whole commands: what passes through must not stay, whichever way it takes. */
 import assert from 'node:assert/strict';
-import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { run, temporaryFolder } from '../support/command.ts';
+import { failureOf } from '../support/failure.ts';
 import { maxRssMebibytes, tellMaxRss } from '../support/max-rss.ts';
 
 const mebibyte = 2 ** 20;
@@ -66,6 +75,17 @@ test('a message that grows sixfold as JSON', { timeout: 180_000 }, async () => {
   const json = readFileSync(join(cwd, 'json'));
   assert.match(json.toString('latin1', 0, 60), /"message":"\\u0001\\u0001\\u/);
   assert.ok(json.length > 6 * plaintext.length);
+});
+
+test('a longer message is too long for --json', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, 'plain'), Buffer.alloc(64 * mebibyte + 1));
+  const args = ['-u', 'alice', '-k', 'local', '-i', 'plain', '-o', 'out'];
+  const failure = await failureOf('kms-encrypt', args, { cwd, home: cwd });
+  assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
+  assert.equal(failure.message, 'The message is longer than 64 MiB, too long for --json.');
+  assert.equal(failure.hint, 'Leave out --json.');
+  assert.ok(!existsSync(join(cwd, 'out')));
 });
 
 test('JSON that is nothing but brackets, objects or escapes', { timeout: 180_000 }, async () => {

@@ -235,6 +235,23 @@ describe('a KMS blob to a key in the same Region', () => {
   });
 });
 
+test('that the new local key is not there yet is no error; the key it opens with is named', async () => {
+  const file = (name: string): string => `local:${join(home, name)}`;
+  const message = await encrypted(secret, ['-k', file('first.key')]);
+  await encrypted(secret, ['-k', file('other.key')]); // makes it
+  const move = (key: string) => ['-u', 'alice', '-k', file(key), '--to-key', file('new.key')];
+  const failure = await failureOf('kms-reencrypt', move('other.key'), {
+    ...inHome(),
+    stdin: message,
+  });
+  assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
+  assert.match(failure.message, /not with the local key .*other\.key /);
+  assert.ok(!existsSync(join(home, 'new.key')));
+  const done = await run('kms-reencrypt', move('first.key'), { ...inHome(), stdin: message });
+  assert.equal(done.status, 0, done.stderr);
+  assert.equal(await opened(done.stdout, file('new.key')), secret);
+});
+
 describe('anything else is decrypted and re-encrypted', () => {
   const viaThisMachine = (from: string[], to: string[]): string[] => [
     ...from.map((operation) => `DECRYPTOR ${operation}`),
@@ -614,7 +631,10 @@ describe('a batch', () => {
     const args = ['--batch', '-k', 'local', '--to-key', 'local', '-i', file, '-o', file];
     const done = await run('kms-reencrypt', args, inHome());
     assert.equal(done.status, 2);
-    assert.match(done.stderr, /Line 4 is not a JSON object\./);
+    assert.match(
+      done.stderr,
+      /Line 4 is not a JSON object\. It and all lines after it were not moved\./,
+    );
     assert.equal(readFileSync(file, 'utf8'), content);
   });
 

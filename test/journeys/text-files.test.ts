@@ -108,6 +108,22 @@ describe('a settings file', () => {
       assert.deepEqual([status, stderr], [0, '']);
     }
   });
+
+  test('is refused if a line names a setting but does not set it', async () => {
+    const file = join(temporaryFolder(), 'settings');
+    const args = ['-u', 'alice', '--env-file', file];
+    const lines = { KEY_ID: 'set KEY_ID=local:key', SIGN: 'SIGN yes', USERS: '  USERS' };
+    for (const [name, line] of Object.entries(lines)) {
+      writeFileSync(file, `BACKUP_KEYS = local:key\n# SIGN no\n${line}\n`, { mode: 0o600 });
+      const { status, code, message, hint } = await failureOf('kms-encrypt', args, { cwd });
+      assert.deepEqual([status, code], [2, 'Usage']);
+      assert.ok(message.endsWith(`settings has a line that names ${name} but doesn't set it.`));
+      assert.ok(hint?.startsWith(`Write ${name}=VALUE, `), hint);
+    }
+    writeFileSync(file, 'USERS: alice\nOTHER yes\nKEY_IDS of us\nSIGN=\n', { mode: 0o600 });
+    const { status, stderr } = await run('kms-encrypt', [...args, '-k', 'local:key'], { cwd });
+    assert.deepEqual([status, stderr], [0, '']);
+  });
 });
 
 describe('a settings file that is a pipe', () => {

@@ -110,7 +110,7 @@ describe('what does not name a key', () => {
   ]) {
     test(JSON.stringify(text), () => {
       const { message } = refusal(text, parseKeyReference);
-      assert.match(message, /^--key(?: "[a-z:]+")? is not a known kind of key\.$/);
+      assert.match(message, /^--key(?: has "[a-z:]+", which)? is not a known kind of key\.$/);
     });
   }
 
@@ -131,7 +131,7 @@ describe('what does not name a key', () => {
 
   test('except a short word, as an unknown kind of key', () => {
     const { message } = refusal('gcp:key', parseKeyReference);
-    assert.match(message, /^\S+ "gcp:key" is not a known kind of key\.$/);
+    assert.match(message, /^\S+ has "gcp:key", which is not a known kind of key\.$/);
   });
 });
 
@@ -149,7 +149,7 @@ describe('lists of keys', () => {
   test('one wrong entry is an error', () => {
     assert.match(
       refusal('alias/a, b, local', parseKeyReferences).message,
-      /^--key "b" is not a known kind of key\.$/,
+      /^--key has "b", which is not a known kind of key\.$/,
     );
   });
 });

@@ -142,6 +142,11 @@ describe('forms of a key file', () => {
       stdin: secret,
     });
     assert.deepEqual([missing.status, missing.code], [4, 'KeyNotFound']);
+    assert.equal(missing.hint, 'Check the path after rsa:.');
+    // Without a digit a fingerprint is none, but a part of the name.
+    const pinned = await failureOf('kms-encrypt', key(`${pair.publicFile}#${'0'.repeat(31)}`));
+    assert.deepEqual([pinned.status, pinned.code], [4, 'KeyNotFound']);
+    assert.match(pinned.hint ?? '', /A fingerprint, after #, has 32 hexadecimal digits\.$/);
     const aFolder = await failureOf('kms-encrypt', key(folder), { stdin: secret });
     assert.deepEqual([aFolder.status, aFolder.code], [4, 'KeyUnusable']);
     assert.match(aFolder.message, /EISDIR/);

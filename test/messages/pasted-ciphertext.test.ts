@@ -139,7 +139,7 @@ describe('what is not a ciphertext', () => {
     const batch = Buffer.from(`{"ciphertext":"${base64}"}\n{"ciphertext":"${base64}"}\n`);
     await assert.rejects(decodeCiphertext(streamOf(batch)), {
       message: 'This is a batch, with one message per line.',
-      hint: 'Use --batch.',
+      hint: 'Use --batch. (--inspect takes one message.)',
     });
   });
 

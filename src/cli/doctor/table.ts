@@ -36,15 +36,14 @@ export function createTable(width = Infinity): {
   const columns = columnsFor(Math.max(width, 30));
   const states: Check['state'][] = [];
   let section: Check['section'] | undefined;
-  const said = new Set<string>();
-  /**
-   * The cause of one failure is often the cause of the next: the same advice is given only once.
-   */
-  const hintOf = ({ detail, error, hint = error?.hint }: Check): string | undefined => {
-    const advice = `${detail}\n${hint}`;
-    if (said.has(advice)) return undefined;
-    said.add(advice);
-    return hint;
+  const saidOfErrors = new Set<string>();
+  /** The cause of one failure is often the cause of the next: its hint is given only once. */
+  const hintOf = ({ detail, error, hint }: Check): string | undefined => {
+    if (hint !== undefined || error === undefined) return hint;
+    const said = `${detail}\n${error.hint}`;
+    if (saidOfErrors.has(said)) return undefined;
+    saidOfErrors.add(said);
+    return error.hint;
   };
   return {
     row: (check) => {

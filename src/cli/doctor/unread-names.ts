@@ -1,7 +1,6 @@
 /** Names in a settings file that nothing reads, though they look like settings. */
-import { closest, distance } from 'fastest-levenshtein';
-
 import { advice, type Finding } from '../../doctor/check.ts';
+import { nearest } from '../nearest.ts';
 import { settingNames, type SettingsFile } from '../setting.ts';
 
 /** The AWS SDK reads them, but it doesn't read the file. */
@@ -22,10 +21,12 @@ export function unreadRows(file: SettingsFile | undefined): [string, () => Findi
 function hintFor(name: string): string | undefined {
   if (name === 'AWS_DEFAULT_REGION') return 'Use AWS_REGION.';
   if (onlyFromEnvironment.includes(name)) return 'It only counts in the environment: export it.';
-  const near = closest(name.toUpperCase(), settingNames);
-  // Others of AWS's endpoints differ in a letter or two.
+  const near = nearest(name, settingNames, 4);
+  // Others of AWS's endpoints differ in a letter or two; KEY, or SIGNAL_URL, is another program's.
   const isNear =
-    distance(name.toUpperCase(), near) <= Math.min(2, name.length / 4) &&
+    near !== undefined &&
+    name.length > 3 &&
+    Math.abs(near.length - name.length) <= 5 &&
     !name.startsWith('AWS_ENDPOINT_URL_');
   if (isNear) return `Did you mean ${near}?`;
   return /^(?:EN|DE)CRYPTOR_/.test(name) ? 'See .env.example for the names that are.' : undefined;

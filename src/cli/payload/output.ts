@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
 import { type ByteStream, collect, streamOfPieces } from '../../streams/byte-stream.ts';
+import type { FileInUse } from '../files-in-use.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
 import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
 import type { Input } from './input.ts';
@@ -63,7 +64,7 @@ export async function openOutput(
     mayBeInput,
     inUse = [],
     option = '--out',
-  }: { mayBeInput: boolean; inUse?: readonly string[]; option?: string },
+  }: { mayBeInput: boolean; inUse?: readonly FileInUse[]; option?: string },
 ): Promise<Output> {
   const descriptor = path === undefined || path === '-' ? 1 : await descriptorOf(path);
   if (descriptor !== undefined) return openDescriptor(descriptor, path, input, inUse);
@@ -109,14 +110,17 @@ async function openDescriptor(
   descriptor: number,
   path: string | undefined,
   input: Input,
-  inUse: readonly string[],
+  inUse: readonly FileInUse[],
 ): Promise<Output> {
   const name = path === undefined || path === '-' ? 'standard output' : path;
   if (descriptor === 1) requireOpenOutput();
   const existing = statDescriptor(descriptor, name);
   // Appended to while it is read, a file never ends.
   if (isSameFile(existing, input)) throw bothInputAndOutput(name);
-  if (existing.isFile()) for (const each of inUse) await requireOther(name, name, existing, each);
+  if (existing.isFile()) {
+    const spoilt = inUse.filter(({ isSpoiltByMore }) => isSpoiltByMore);
+    for (const each of spoilt) await requireOther(name, name, existing, each);
+  }
   if (descriptor === 1) return standardOutput;
   const isTerminal = isatty(descriptor);
   return {
@@ -136,15 +140,15 @@ async function requireOther(
   name: string,
   target: string,
   existing: Stats | undefined,
-  inUse: string,
+  { file, what }: FileInUse,
 ): Promise<void> {
   const isSame =
     existing === undefined
-      ? target === (await resolveTarget(resolve(inUse)).catch(() => undefined))
-      : isSameFile(existing, { file: await stat(inUse).catch(() => undefined) });
+      ? target === (await resolveTarget(resolve(file)).catch(() => undefined))
+      : isSameFile(existing, { file: await stat(file).catch(() => undefined) });
   if (!isSame) return;
   throw usageError(
-    `${name} is a file of a key or of the settings of this run, so nothing is written there.`,
+    `${name} is ${what} of this run, so nothing is written there.`,
     'Write to another file.',
   );
 }
@@ -222,16 +226,22 @@ async function writeToStandardOutput(payload: ByteStream): Promise<void> {
 /** The most that is held in memory, for output that can't be streamed. */
 const maxWholeMebibytes = 64;
 
-/**
- * @param purpose why it must be held whole, for the error: `for --json`
- * @throws KmsPocError Usage, if the message is too large for that
- */
-export async function collectWhole(payload: ByteStream, purpose: string): Promise<Uint8Array> {
+/** Why a message is held whole, and what to do if it is too large for that. */
+const purposes = {
+  'for --json': 'Leave out --json.',
+  'for a terminal': 'Write it to a file with --out, or to a pipe.',
+};
+
+/** @throws KmsPocError Usage, if the message is too large for that */
+export async function collectWhole(
+  payload: ByteStream,
+  purpose: keyof typeof purposes,
+): Promise<Uint8Array> {
   const { bytes } = await collect(payload, maxWholeMebibytes * 2 ** 20);
   if (bytes === undefined) {
     throw usageError(
       `The message is longer than ${maxWholeMebibytes} MiB, too long ${purpose}.`,
-      'Write it to a file with --out, or to a pipe.',
+      purposes[purpose],
     );
   }
   return bytes;

@@ -7,6 +7,7 @@ import { stdin } from 'node:process';
 import { usageError } from '../../errors.ts';
 import { expandFileName } from '../../formats/file-name.ts';
 import type { Arguments } from '../arguments.ts';
+import type { FileInUse } from '../files-in-use.ts';
 import type { Settings } from '../settings.ts';
 import { askUser, isInteractive } from '../terminal/ask-user.ts';
 import { checkCiphertextOutput } from './ciphertext-output.ts';
@@ -25,7 +26,7 @@ interface StreamOptions {
   /** Whether to read a whole frame at a time: see input.ts. */
   readonly inWholeFrames?: boolean;
   /** Files of this run that the output must not replace. */
-  readonly inUse?: readonly string[];
+  readonly inUse?: readonly FileInUse[];
 }
 
 /** @throws KmsPocError Usage */
