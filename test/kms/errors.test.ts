@@ -546,7 +546,7 @@ describe('credentials, Region and profile, before any request', () => {
       status: 4,
       code: 'Credentials',
       says: /^Could not load AWS credentials from the environment \(CredentialsProviderError\)\.$/,
-      hint: /aws sso login.*\.env.*--key local/,
+      hint: /aws sso login.*settings file.*--key local/,
     },
     {
       name: 'a profile whose program gives none',
