@@ -48,8 +48,8 @@ export async function* checkRoutes(subject: Subject): AsyncGenerator<Check> {
         ? ok(`one message with ${named} keys`)
         : advice(
             keys.length === 1
-              ? `All ${named} keys are the same key.`
-              : `Only ${keys.length} of the ${named} keys are different.`,
+              ? 'KEY_ID and BACKUP_KEYS name the same key'
+              : `only ${keys.length} of the ${named} keys are different`,
             "Name another key in BACKUP_KEYS, or remove the duplicate: a key can't back itself up.",
           );
     });

@@ -715,11 +715,11 @@ describe('routes', () => {
       env: aws({ KEY_ID: 'alias/theKey', BACKUP_KEYS: `${key.keyArn},${backup.keyArn}` }),
     });
     assert.deepEqual([report.status, report.row(row).state], [0, 'advice']);
-    assert.equal(report.row(row).detail, 'Only 2 of the 3 keys are different.');
+    assert.equal(report.row(row).detail, 'only 2 of the 3 keys are different');
     assert.match(report.row(row).hint ?? '', /^Name another key in BACKUP_KEYS, or remove/);
     const same = aws({ KEY_ID: 'alias/theKey', BACKUP_KEYS: key.keyArn });
     const one = await doctor([], { env: same });
-    assert.equal(one.row(row).detail, 'All 2 keys are the same key.');
+    assert.equal(one.row(row).detail, 'KEY_ID and BACKUP_KEYS name the same key');
   });
 });
 
