@@ -104,6 +104,6 @@ const wrongKey = (
 ): KmsPocError =>
   new KmsPocError(
     'WrongKey',
-    `This message opens with ${printableKeys(header.encryptedDataKeys)}, not with ${keyNames.join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
+    `This message opens with ${printableKeys(header.encryptedDataKeys)}, not with ${[...new Set(keyNames)].join(', ')}.${onlyWraps === undefined ? '' : ` ${onlyWraps.message}`}`,
     'Pass its key with --key, or add it to DECRYPT_KEYS.',
   );

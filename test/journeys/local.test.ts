@@ -248,6 +248,7 @@ describe('the wrong key', () => {
     const failure = await failureOf('kms-decrypt', ['-u', 'alice', '-k', 'local:two.key'], {
       stdin: stdout,
       cwd,
+      env: { DECRYPT_KEYS: 'local:two.key' }, // named twice, told once
     });
     assert.deepEqual([failure.status, failure.code], [3, 'WrongKey']);
     assert.equal(
