@@ -187,7 +187,7 @@ describe('a message', atOnce, () => {
   for (const [name, change, says, calls] of [
     [
       'a flipped bit',
-      (text: string) => text.replace(/.(.)$/, (_, last: string) => `B${last}`),
+      (text: string) => text.replace(/.(?=.$)/, (letter) => (letter === 'B' ? 'C' : 'B')),
       /message authentication failed/,
       1,
     ],
@@ -224,7 +224,8 @@ describe('a message', atOnce, () => {
     writeFileSync(file, publicKey);
     const encrypted = await encrypt(`rsa:${file}`);
     const dataKey = parseHeader(encrypted)?.info.messageHeader.encryptedDataKeys[0];
-    encrypted.writeUInt8(1, encrypted.indexOf(Buffer.from(dataKey?.encryptedDataKey ?? [])) + 9);
+    const at = encrypted.indexOf(Buffer.from(dataKey?.encryptedDataKey ?? [])) + 9;
+    encrypted.writeUInt8(encrypted.readUInt8(at) ^ 1, at);
     const proxy = await startFaultProxy({ target: vault.endpoint });
     t.after(() => proxy.stop());
     const failure = await failsToDecrypt(
