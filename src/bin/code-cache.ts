@@ -27,6 +27,7 @@ import process, { arch, getuid, pid, version } from 'node:process';
 import { Script } from 'node:vm';
 
 import { userFolder } from '../cli/folders.ts';
+import { isUtf8Name } from '../formats/file-name.ts';
 
 const digestBytes = 32;
 /** What is still of use is then made again; the rest is of builds that are gone. */
@@ -147,7 +148,7 @@ function store(scripts: ReadonlyMap<string, Uncached>): void {
 function usersFolder(isMade = false): string | undefined {
   try {
     const cache = userFolder('cache');
-    if (cache === undefined) return undefined;
+    if (cache === undefined || !isUtf8Name(cache)) return undefined;
     // Not kms-poc itself, where the local key is if one folder is set for data and caches.
     const folder = join(cache, 'kms-poc', 'code-cache');
     if (isMade) mkdirSync(folder, { recursive: true, mode: 0o700 });

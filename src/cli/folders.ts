@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { env, platform } from 'node:process';
 
 import { usageError } from '../errors.ts';
-import { homeFolder } from '../formats/file-name.ts';
+import { homeFolder, isUtf8Name } from '../formats/file-name.ts';
 
 const places = {
   data: {
@@ -27,7 +27,13 @@ export function userFolder(kind: keyof typeof places): string | undefined {
 /** @throws KmsPocError Usage, if the user has no folder for it */
 export function defaultLocalKeyFile(): string {
   const folder = userFolder('data');
-  if (folder !== undefined) return join(folder, 'kms-poc', 'local.key');
+  if (folder !== undefined) {
+    if (isUtf8Name(folder)) return join(folder, 'kms-poc', 'local.key');
+    throw usageError(
+      `The folder of the local key has a name that is not valid UTF-8: ${folder}.`,
+      'Name the file of the key: --key local:FILE',
+    );
+  }
   throw usageError(
     'There is no home folder (HOME is not set), so the local key has no default place.',
     'Set HOME, or name the file: --key local:FILE',

@@ -10,6 +10,7 @@ import { isUtf16, toUtf8 } from '../formats/text.ts';
 import { readSmallFile } from '../streams/small-file.ts';
 import { isOwn, riskOf } from './file-risks.ts';
 import { settingNames, type SettingsFile } from './setting.ts';
+import { settingsEntry } from './settings-entry.ts';
 
 export interface ReadOptions {
   /** The file is going to be written: it need not be there yet, but if it is, it can be changed. */
@@ -56,26 +57,27 @@ export async function readSettingsFile(
 /**
  * dotenv takes a # for the start of a comment, wherever it is outside quotes. An RSA key's pin, a
  * path or an endpoint would lose its end, and the run would go on with the rest. And it passes over a
- * line without =, which may be the one that asks for signatures.
+ * line that it can't read, which may be the one that asks for signatures.
  */
 function requireWholeValues(path: string, text: Buffer): void {
-  for (const line of text.toString('utf8').split(/\r?\n/)) {
-    const [, meant] = /^\s*(?:export\s+|set\s+)?(\w+)(?![^\s=])/.exec(line) ?? [];
-    const unread = settingNames.find((each) => each === meant);
-    if (unread !== undefined && parse(line)[unread] === undefined) {
-      throw usageError(
-        `${path} has a line that names ${unread} but doesn't set it.`,
-        `Write ${unread}=VALUE, with nothing in front of it. To leave it out, put a # in front.`,
-      );
-    }
-    const [, found] = /^\s*(?:export\s+)?(\w+)\s*=\s*[^\s"'`#][^#]*(?<=\S)#/.exec(line) ?? [];
+  const lines = text.toString('utf8').replace(/\r\n?/g, '\n'); // as dotenv does
+  for (const [, found, , value = '', space, comment] of lines.matchAll(settingsEntry)) {
     const name = settingNames.find((each) => each === found);
-    if (name === undefined) continue;
+    if (name === undefined || comment === undefined || space !== '' || !/\S$/.test(value)) continue;
     throw usageError(
       `${name} in ${path} has a # in it, which begins a comment unless the value is in quotes.`,
-      `Put the value in quotes (${name}="…"), or a space in front of the comment.`,
+      `Put the whole value in quotes (${name}="…"), or a space in front of the comment.`,
     );
   }
+  const passedOver = lines.replace(settingsEntry, '').replace(/#.*/g, '');
+  const unread = settingNames.find((each) =>
+    new RegExp(`(?<![\\w.-])${each}(?![\\w.-])`).test(passedOver),
+  );
+  if (unread === undefined) return;
+  throw usageError(
+    `${path} has a line that names ${unread} but doesn't set it.`,
+    `Write ${unread}=VALUE, with nothing in front of it. To leave it out, put a # in front.`,
+  );
 }
 
 /** What is written where somebody else's link points to would be theirs to read or to lose. */

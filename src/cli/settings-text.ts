@@ -4,13 +4,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'dotenv';
 
 import { usageError } from '../errors.ts';
+import { settingsEntry } from './settings-entry.ts';
 
-/**
- * Where dotenv finds a setting: its name, what follows the name, and its value with any quotes. Only
- * the place is taken from here. What a text means is up to dotenv, and is compared in the end.
- */
-const entry =
-  /^\s*(?:export\s+)?([\w.-]+)(\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/dgm;
+/** What the result means is compared in the end. */
+const entry = new RegExp(settingsEntry, 'dgm');
 
 /** A line above a setting: whatever line begins like it is replaced by it. */
 export type Comments = Readonly<Record<string, { readonly start: string; readonly rest: string }>>;

@@ -15,23 +15,29 @@ export const homeFolder = ((): string | undefined => {
 })();
 
 /**
+ * Node puts U+FFFD in the place of each byte that is not UTF-8: two names become one, and the file is
+ * found under neither.
+ */
+export const isUtf8Name = (name: string): boolean => !name.includes('\ufffd');
+
+/**
  * @param title what to call the option or setting in an error
  * @returns the name, with `~/` at its start replaced by the home folder
  * @throws KmsPocError Usage
  */
 export function expandFileName(name: string, title: string): string {
-  // Node puts this character in the place of each byte that is not UTF-8: two names become one.
-  if (name.includes('\ufffd')) {
+  const isInHome = name.startsWith('~/');
+  if (isInHome && homeFolder === undefined) {
     throw usageError(
-      `${title} has a file name that is not valid UTF-8.`,
-      'Rename the file, or use a redirection: < FILE, > FILE',
+      `${title} is in the home folder (~/), and HOME is not set.`,
+      'Set HOME, or use a whole path.',
     );
   }
-  if (!name.startsWith('~/')) return name;
-  if (homeFolder !== undefined) return join(homeFolder, name.slice(2));
+  const path = isInHome ? join(homeFolder ?? '', name.slice(2)) : name;
+  if (isUtf8Name(path)) return path;
   throw usageError(
-    `${title} is in the home folder (~/), and HOME is not set.`,
-    'Set HOME, or use a whole path.',
+    `${title} has a file name that is not valid UTF-8.`,
+    'Rename the file, or use a redirection: < FILE, > FILE',
   );
 }
 
@@ -55,6 +61,12 @@ export function expandKeyFileName(name: string, title: string): string {
     throw usageError(
       `${title} has a $ in its file name, and variables are not replaced there.`,
       'Write the path out, or start it with ~/ for the home folder.',
+    );
+  }
+  if (/^~(?!\/)/.test(name)) {
+    throw usageError(
+      `${title} has a file name that starts with ~, and only ~/ is replaced.`,
+      'Write the path out, or start it with ./ if the name has a ~.',
     );
   }
   return expandFileName(name, title);

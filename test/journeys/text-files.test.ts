@@ -93,7 +93,11 @@ describe('a settings file', () => {
     const settings = (text: string): void => {
       writeFileSync(file, text, { mode: 0o600 });
     };
-    for (const line of [`KEY_ID=${pinned}`, `export KEY_ID = ${pinned}`, 'KEY_ID=local:a#b # c']) {
+    const cut = [
+      ...[`KEY_ID=${pinned}`, `export KEY_ID = ${pinned}`, 'KEY_ID=local:a#b # c'],
+      ...[`KEY_ID: ${pinned}`, `KEY_ID="${pinned.replace('#', '"#')}`, `SIGN=no\rKEY_ID=${pinned}`],
+    ];
+    for (const line of cut) {
       settings(`USERS=alice # and nobody else\n${line}\n`);
       const failure = await failureOf('kms-encrypt', args, { cwd });
       assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
@@ -109,18 +113,29 @@ describe('a settings file', () => {
     }
   });
 
+  const signLine = (line: string) => ['SIGN', line] as const;
+
   test('is refused if a line names a setting but does not set it', async () => {
     const file = join(temporaryFolder(), 'settings');
     const args = ['-u', 'alice', '--env-file', file];
-    const lines = { KEY_ID: 'set KEY_ID=local:key', SIGN: 'SIGN yes', USERS: '  USERS' };
-    for (const [name, line] of Object.entries(lines)) {
+    const lines = [
+      ...([
+        ['KEY_ID', 'set KEY_ID=local:key'],
+        ['USERS', '  USERS'],
+      ] as const),
+      ...['SIGN yes', 'USERS=alice\rSIGN yes\r'].map(signLine),
+      ...['- SIGN=yes', '* SIGN=yes', '$env:SIGN="yes"', '"SIGN"=yes'].map(signLine),
+      ...['\u200bSIGN=yes', 'SIGN\uff1dyes'].map(signLine),
+    ];
+    for (const [name, line] of lines) {
       writeFileSync(file, `BACKUP_KEYS = local:key\n# SIGN no\n${line}\n`, { mode: 0o600 });
       const { status, code, message, hint } = await failureOf('kms-encrypt', args, { cwd });
       assert.deepEqual([status, code], [2, 'Usage']);
       assert.ok(message.endsWith(`settings has a line that names ${name} but doesn't set it.`));
       assert.ok(hint?.startsWith(`Write ${name}=VALUE, `), hint);
     }
-    writeFileSync(file, 'USERS: alice\nOTHER yes\nKEY_IDS of us\nSIGN=\n', { mode: 0o600 });
+    const fine = 'USERS: alice\nOTHER yes # SIGN\nKEY_IDS of us\nSIGN=\nNOTE="to\nSIGN or not"\n';
+    writeFileSync(file, fine, { mode: 0o600 });
     const { status, stderr } = await run('kms-encrypt', [...args, '-k', 'local:key'], { cwd });
     assert.deepEqual([status, stderr], [0, '']);
   });
@@ -255,7 +270,7 @@ describe('the name of a file', () => {
   test('that only a mistake can have makes no key', async () => {
     const folder = temporaryFolder();
     const env = join(folder, '.env');
-    for (const name of ['$HOME/key', '${HOME}/key', "'key'", 'key\u0007']) {
+    for (const name of ['$HOME/key', '${HOME}/key', "'key'", 'key\u0007', '~', '~root/key']) {
       writePrivate(env, `KEY_ID="local:${name}"\n`);
       const failure = await failureOf('kms-encrypt', ['-u', 'alice'], { cwd: folder, stdin: 'x' });
       assert.deepEqual([failure.status, failure.code], [2, 'Usage']);
@@ -265,6 +280,44 @@ describe('the name of a file', () => {
     assert.equal(stderr, '');
     assert.deepEqual((await run('ls', ['-A'], { cwd: folder })).stdout.toString(), '.env\n');
   });
+});
+
+/** Node can't tell such names apart, and would write to a file with another name. */
+describe('a name that is not UTF-8', () => {
+  const encrypt = 'kms-encrypt -q -u alice -k';
+
+  for (const [where, prepare, name, folderOfRun = '.'] of [
+    ['of the file that --out links to', `echo old > $'\\xe9'; ln -s $'\\xe9' link`, 'link'],
+    ['of the folder of that file', `mkdir $'\\xe9'; ln -s $'\\xe9'/new link`, 'link'],
+    ['of a folder on the way', `mkdir $'\\xe9'; ln -s $'\\xe9' link`, 'link/new'],
+    ['of the current folder', `mkdir $'\\xe9' $'\\xef\\xbf\\xbd'`, 'new', `$'\\xe9'`],
+  ] as const) {
+    test(`${where}: nothing is written`, async () => {
+      const { status, stdout, stderr } = await bash(
+        `key=$PWD/key; cd '${temporaryFolder()}'; ${prepare}; list() { (ls -bR; cat -- *); } 2>&1
+         before=$(list)
+         (cd ${folderOfRun}; echo secret | ${encrypt} "local:$key" -o ${name}); status=$?
+         [ "$(list)" = "$before" ] && exit $status`,
+      );
+      assert.deepEqual([status, stdout.toString()], [2, '']);
+      assert.match(stderr, /is in a folder, or links to a file, whose name is not valid UTF-8\.$/m);
+    });
+  }
+
+  for (const variables of ['XDG_DATA_HOME= HOME', 'XDG_DATA_HOME']) {
+    test(`of the folder of the local key, by ${variables}: none is made`, async () => {
+      const folder = temporaryFolder();
+      const { status, stderr } = await bash(
+        `cd '${folder}'; echo secret | ${variables}="$PWD/"$'\\xe9' ${encrypt} local`,
+      );
+      assert.equal(status, 2);
+      assert.match(
+        stderr,
+        /^kms-encrypt: The folder of the local key has a name that is not valid/,
+      );
+      assert.deepEqual((await run('ls', ['-A'], { cwd: folder })).stdout.toString(), '');
+    });
+  }
 });
 
 describe('a key from a pipe, which can be read only once', () => {

@@ -1,12 +1,13 @@
 /** Where the payload goes: standard output, or a file that is written whole or not at all. */
 import { fstatSync, type Stats, statSync, write } from 'node:fs';
 import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { stdout } from 'node:process';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
+import { isUtf8Name } from '../../formats/file-name.ts';
 import { type ByteStream, streamOfPieces } from '../../streams/byte-stream.ts';
 import type { FileInUse } from '../files-in-use.ts';
 import { visibleJson } from '../terminal/visible-text.ts';
@@ -70,6 +71,7 @@ export async function openOutput(
   if (descriptor !== undefined) return openDescriptor(descriptor, path, input, inUse);
   const file = path ?? '';
   const refuse = (cause: unknown): never => {
+    if (cause instanceof KmsPocError) throw cause;
     const reason = systemCode(cause) === 'ENOENT' ? 'no such folder (ENOENT)' : reasonOf(cause);
     throw usageError(`Can't write ${file}: ${reason}.`, `Check the path after ${option}.`, {
       cause,
@@ -179,11 +181,24 @@ function isOwnTerminal(file: Stats): boolean {
   );
 }
 
-/** A symlink is kept, and the file it points to is replaced or created. */
+/**
+ * A symlink is kept, and the file it points to is replaced or created.
+ *
+ * @throws KmsPocError Usage, if a name on the way is not UTF-8: written out it means another file
+ */
 async function resolveTarget(path: string): Promise<string> {
-  const inFolder = join(await realpath(dirname(path)), basename(path));
+  const folder = isUtf8Name(path) ? await realpath(dirname(path)) : path;
+  const inFolder = join(folder, basename(path));
+  if (!isUtf8Name(inFolder)) {
+    throw usageError(
+      `${path} is in a folder, or links to a file, whose name is not valid UTF-8.`,
+      'Rename that, or use a redirection: > FILE',
+    );
+  }
   const pointsTo = await readlink(inFolder).catch(() => undefined);
-  return pointsTo === undefined ? inFolder : resolveTarget(resolve(dirname(inFolder), pointsTo));
+  if (pointsTo === undefined) return inFolder;
+  // As it stands: `resolve` would take `link/..` for the folder that the link is in.
+  return resolveTarget(isAbsolute(pointsTo) ? pointsTo : `${dirname(inFolder)}/${pointsTo}`);
 }
 
 async function writeToDevice(target: string, payload: ByteStream): Promise<void> {

@@ -160,13 +160,16 @@ describe('--out', () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, 'folder'));
     writeFileSync(join(cwd, 'folder', 'target'), 'old');
+    mkdirSync(join(cwd, 'other', 'inner'), { recursive: true });
     symlinkSync('folder', join(cwd, 'folder-link'));
+    symlinkSync('other/inner', join(cwd, 'inner-link'));
     const links: [string, string][] = [
       ['link', 'folder/target'],
       ['link-to-link', 'link'],
       ['dangling', 'folder/made'],
       ['dangling-twice', 'dangling-on'],
       ['dangling-on', 'folder-link/../made-too'],
+      ['through-a-link', 'inner-link/../made-there'],
     ];
     for (const [link, target] of links) symlinkSync(target, join(cwd, link));
     for (const [name, written] of [
@@ -174,6 +177,7 @@ describe('--out', () => {
       ['link-to-link', 'folder/target'],
       ['dangling', 'folder/made'],
       ['dangling-twice', 'made-too'],
+      ['through-a-link', 'other/made-there'],
       ['folder-link/direct', 'folder/direct'],
     ] as const) {
       const { status, stderr } = await run('kms-decrypt', [...args, '--out', name], {
