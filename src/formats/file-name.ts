@@ -63,10 +63,10 @@ export function expandKeyFileName(name: string, title: string): string {
       'Write the path out, or start it with ~/ for the home folder.',
     );
   }
-  if (/^~(?!\/)/.test(name)) {
+  if (/^~(?:$|[^/]+\/)/.test(name)) {
     throw usageError(
       `${title} has a file name that starts with ~, and only ~/ is replaced.`,
-      'Write the path out, or start it with ./ if the name has a ~.',
+      'Write the path out, or put ./ in front if the ~ is part of the name.',
     );
   }
   return expandFileName(name, title);

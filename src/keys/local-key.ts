@@ -3,8 +3,8 @@
  * account, and protects messages only as well as the file is protected.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { existsSync, linkSync, rmSync, type Stats, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
@@ -71,18 +71,18 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
   const folder = dirname(file);
   const temporaryFile = join(folder, temporaryName());
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
     // A run that was killed just before its key got its name left a key that nobody will use.
     await removeLeftovers(folder);
-    const handle = await open(temporaryFile, 'wx', 0o600);
+    // Without a pause in which a signal could end the run, and leave a second name of the key.
     try {
-      await handle.writeFile(serializeKeyFile(keyBytes));
-      await handle.sync();
+      const options = { flag: 'wx', mode: 0o600, flush: true };
+      writeFileSync(temporaryFile, serializeKeyFile(keyBytes), options);
+      // Unlike a rename, a link fails if the file already exists.
+      linkSync(temporaryFile, file);
     } finally {
-      await handle.close();
+      rmSync(temporaryFile, { force: true });
     }
-    // Unlike a rename, a link fails if the file already exists.
-    await link(temporaryFile, file);
   } catch (cause) {
     keyBytes.fill(0);
     const code = systemCode(cause);
@@ -96,11 +96,18 @@ export async function makeLocalKey(file: string): Promise<LocalKey> {
       'Use another place: --key local:FILE.',
       { cause },
     );
-  } finally {
-    await unlink(temporaryFile).catch(() => undefined);
-    await syncFolder(folder);
   }
+  await syncFolder(folder);
   return { file, fingerprint: fingerprintOf(keyBytes), keyBytes, stat: undefined };
+}
+
+/** Node's own recursive mkdir says ENOENT of a read-only file system. */
+async function makeFolder(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  if (parent !== folder && !existsSync(parent)) await makeFolder(parent);
+  await mkdir(folder, { mode: 0o700 }).catch((cause: unknown) => {
+    if (systemCode(cause) !== 'EEXIST') throw cause;
+  });
 }
 
 /** To be called once for each key: its bytes are zeroed, and the wrapping key has its own copy. */

@@ -70,6 +70,8 @@ test('a file in the home folder, a file with a strange name', () => {
     ['${HOME}/k', /\$ in its/],
     ['"k"', /quotes around its/],
     ["'~/k'", /quotes around its/],
+    ['~', /starts with ~/],
+    ['~root/k', /starts with ~/],
     ['a\nb', /control character/],
     ['a\u009b31m', /control character/],
     ['a\ufffd', /not valid UTF-8/],
