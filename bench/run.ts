@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { argv, env, versions } from 'node:process';
+import { argv, env, exit, versions } from 'node:process';
 
 import { ensurePythonEnvironment } from '../test/support/python.ts';
 import { benchBatch } from './batch.ts';
@@ -25,17 +25,21 @@ const benches: Record<string, () => Promise<Table>> = {
 };
 
 const names = argv.length > 2 ? argv.slice(2) : Object.keys(benches);
+const unknown = names.find((name) => !Object.hasOwn(benches, name));
+if (unknown !== undefined) {
+  console.error(
+    `There is no ${unknown}. Usage: npm run bench [-- ${Object.keys(benches).join(' | ')} …]`,
+  );
+  exit(2);
+}
 env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 ensurePythonEnvironment((text) => {
   console.error(text);
 });
 const texts = [`Node ${versions.node}, ${availableParallelism()} CPUs.\n`];
 console.log(texts[0]);
-for (const name of names) {
-  const bench = benches[name];
-  if (bench === undefined) {
-    throw new Error(`There is no ${name}: ${Object.keys(benches).join(', ')}.`);
-  }
+for (const [name, bench] of Object.entries(benches)) {
+  if (!names.includes(name)) continue;
   const text = markdown(await bench());
   console.log(text);
   texts.push(text);

@@ -62,7 +62,7 @@ export function checkUser(user: string, users: readonly string[] | '*'): string 
   if (users !== '*' && !users.includes(user)) {
     throw usageError(
       `${user} is not one of the users: ${users.join(', ')}.`,
-      'Names are case-sensitive. USERS lists the allowed names (* allows any).',
+      'Names are case-sensitive. Set USERS to the allowed names in .env or the environment (* allows any).',
     );
   }
   return user;

@@ -46,6 +46,13 @@ export async function readSettingsFile(
   } catch (cause) {
     if (cause instanceof KmsPocError) throw cause;
     if ((isImplicit || toWrite) && systemCode(cause) === 'ENOENT') return undefined;
+    if (isImplicit && (cause as NodeJS.ErrnoException).syscall === 'lstat') {
+      throw usageError(
+        `Can't look for ${path} in the current folder: ${reasonOf(cause)}.`,
+        'Change to another folder with cd, or name the settings file: --env-file FILE',
+        { cause },
+      );
+    }
     throw usageError(
       `Can't read the settings file ${path}: ${reasonOf(cause)}.`,
       isImplicit ? 'Make it readable, or move it elsewhere.' : 'Check the path after --env-file.',

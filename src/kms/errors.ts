@@ -202,7 +202,7 @@ const rows: readonly Row[] = [
     code: 'Unavailable',
     names: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA'],
     message: ({ region }) => `The host name of AWS KMS in ${region} can't be resolved`,
-    hint: () => 'Check the network, and that the Region is spelled right.',
+    hint: () => 'Check the network, the Region, and AWS_ENDPOINT_URL if it is set.',
   },
   {
     code: 'Unavailable',

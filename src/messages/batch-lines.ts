@@ -1,7 +1,7 @@
 /**
  * The fields of a batch's lines: who the message is for, the message, the ciphertext, the error.
  */
-import { isErrorCode, KmsPocError, usageError } from '../errors.ts';
+import { exitStatus, isErrorCode, KmsPocError, usageError } from '../errors.ts';
 import { userNameRule } from '../formats/user-name.ts';
 import { exactBase64 } from '../formats/base64.ts';
 import { isEnvelope } from '../formats/ciphertext-format.ts';
@@ -128,18 +128,27 @@ export function errorLine(
 /** Longer than any error of ours. */
 const maxErrorBytes = 4096;
 
-/** Whether the line failed in an earlier run: its error would contradict the new ciphertext. */
-export function hasOurError(object: ObjectText): boolean {
+/** @returns the error, if the line failed in an earlier run: it would contradict a new ciphertext */
+export function ourErrorOf(object: ObjectText): KmsPocError | undefined {
   const [field, ...others] = findFields(object, 'error');
-  if (field === undefined || others.length > 0) return false;
+  if (field === undefined || others.length > 0) return undefined;
   const { valueStart, end } = field;
-  if (end - valueStart > maxErrorBytes) return false;
+  if (end - valueStart > maxErrorBytes) return undefined;
   const error = JSON.parse(object.bytes.toString('utf8', valueStart, end)) as unknown;
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'code' in error &&
-    'message' in error &&
-    isErrorCode(error.code)
-  );
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, message, hint } = error as Record<string, unknown>;
+  if (!isErrorCode(code) || typeof message !== 'string') return undefined;
+  return new KmsPocError(code, message, typeof hint === 'string' ? hint : undefined);
+}
+
+/**
+ * A line that failed to be encrypted has nothing to decrypt, and why it failed is what helps.
+ *
+ * @throws KmsPocError that error again, of a status that doesn't end the run
+ */
+export function refuseFailed(object: ObjectText): void {
+  if (findFields(object, 'ciphertext').length > 0) return;
+  const error = ourErrorOf(object);
+  const { usage, undecryptable } = exitStatus;
+  if (error?.status === usage || error?.status === undecryptable) throw error;
 }

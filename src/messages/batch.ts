@@ -32,8 +32,9 @@ import { inOrder } from '../streams/in-order.ts';
 import {
   ciphertextOf,
   errorLine,
-  hasOurError,
+  ourErrorOf,
   plaintextOf,
+  refuseFailed,
   refuseFields,
   userOf,
   type Users,
@@ -93,6 +94,7 @@ export function decryptBatch(
 ): Batch {
   const decrypt = wholeDecrypter(keys, sources, requireSigned, options.limits);
   return runBatch(options, { maxLineBytes: maxCiphertextLineBytes }, async (object) => {
+    refuseFailed(object);
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
     refuseFields(object, ['message', 'messageBase64']);
@@ -119,6 +121,7 @@ export function reencryptBatch(
   const ways = wholeWays(move, options.limits);
   const rules = { maxLineBytes: maxCiphertextLineBytes, failedLineIsKept: true };
   return runBatch(options, rules, async (object) => {
+    refuseFailed(object);
     const user = userOf(object, options);
     const { field, ciphertext } = await ciphertextOf(object);
     const found = await identify(streamOf(ciphertext));
@@ -128,7 +131,7 @@ export function reencryptBatch(
       const bytes = await collectAll(reencrypted.ciphertext);
       if (options.prove) await reencrypted.prove(streamOf(bytes));
       const value = jsonBase64(bytes);
-      return hasOurError(object)
+      return ourErrorOf(object) !== undefined
         ? withoutFields(object, ['ciphertext', 'error'], 'ciphertext', value)
         : replaceField(object, field, 'ciphertext', value);
     };

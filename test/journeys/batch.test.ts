@@ -208,6 +208,32 @@ describe('a line that can not be encrypted becomes an error, and the run goes on
     assert.ok(!stdout.includes(secret));
   });
 
+  test('and it fails again with the same error, to decrypt and to re-encrypt', async () => {
+    const errors = (output: Buffer): unknown[] =>
+      parseLines(output).flatMap(({ error }) => (error === undefined ? [] : [error]));
+    const decrypted = await decryptBatch(finished.stdout);
+    const args = ['--batch', '--to-key', 'local'];
+    const moved = await run('kms-reencrypt', args, { ...local, stdin: finished.stdout });
+    for (const { status, stdout } of [decrypted, moved]) {
+      assert.equal(status, 2);
+      assert.equal(parseLines(stdout).length, 2 * cases.length);
+      assert.deepEqual(errors(stdout), errors(finished.stdout));
+    }
+  });
+
+  test('but an error of somebody else, or one that would end the run, is not taken for it', async () => {
+    const foreign = [
+      ...['mine', null, {}, { code: 'Usage' }, { code: 'Usage', message: {} }],
+      { code: 'Unavailable', message: 'mine' },
+    ];
+    const lines = foreign.map((error) => ({ user: 'alice', error }));
+    const { status, stdout } = await decryptBatch(jsonLines(lines));
+    assert.equal(status, 2);
+    for (const line of parseLines(stdout)) {
+      assert.equal(errorOf(line).message, 'This line has no ciphertext.');
+    }
+  });
+
   test('and --quiet hides that', async () => {
     const { status, stderr } = await encryptBatch(['nothing'], local, ['--quiet']);
     assert.deepEqual([status, stderr], [2, '']);

@@ -130,6 +130,15 @@ describe("the article's pair, through pipes", () => {
     assert.deepEqual([forBobInWords.status, forBobInWords.stdout.length], [3, 0]);
   });
 
+  test('whatever AWS_DEFAULTS_MODE is', async () => {
+    const env = { ...moto.env, KEY_ID: 'alias/theKey', AWS_DEFAULTS_MODE: 'no such mode' };
+    const { status, stderr } = await run('kms-encrypt', ['-u', 'alice', '-q'], {
+      stdin: secret,
+      env,
+    });
+    assert.equal(status, 0, stderr);
+  });
+
   test('--json', async () => {
     const { stdout } = await runFor('kms-encrypt', 'alice', 'äöü\n', ['--json']);
     const { ciphertext, ...rest } = JSON.parse(stdout.toString()) as Record<string, string>;

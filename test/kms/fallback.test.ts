@@ -200,5 +200,5 @@ test('with no Region left, the error names each of them', async () => {
     error.message,
     /in eu-central-1 refused .* in eu-west-1 can't be resolved \(\w+\)\.$/,
   );
-  assert.match(error.hint ?? '', /Region is spelled right/);
+  assert.match(error.hint ?? '', /the Region, and AWS_ENDPOINT_URL/);
 });

@@ -7,7 +7,7 @@ import { textPieces } from '../../formats/text.ts';
 import { decrypt } from '../../messages/decrypt.ts';
 import { streamOfPieces } from '../../streams/byte-stream.ts';
 import { prepareKeys } from '../keys.ts';
-import { jsonLine } from '../payload/output.ts';
+import { jsonLine } from '../payload/json-line.ts';
 import { collectWhole } from '../payload/whole.ts';
 import { openMessage } from '../payload/streams.ts';
 import { showLabel } from '../terminal/notices.ts';

@@ -3,7 +3,7 @@ import { exitStatus, usageError } from '../../errors.ts';
 import { inspect } from '../../messages/inspect.ts';
 import { streamOf } from '../../streams/byte-stream.ts';
 import type { Arguments } from '../arguments.ts';
-import { jsonLine } from '../payload/output.ts';
+import { jsonLine } from '../payload/json-line.ts';
 import { openStreams } from '../payload/streams.ts';
 import { inspectionText } from '../terminal/inspection-text.ts';
 import type { Command } from './command.ts';

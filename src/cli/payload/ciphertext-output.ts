@@ -5,7 +5,8 @@ import { encodeBase64 } from '../../formats/base64.ts';
 import { jsonString } from '../../formats/json-text.ts';
 import { type ByteStream, peek } from '../../streams/byte-stream.ts';
 import type { Arguments } from '../arguments.ts';
-import { jsonLine, type Output } from './output.ts';
+import { jsonLine } from './json-line.ts';
+import type { Output } from './output.ts';
 import { collectWhole } from './whole.ts';
 import { showLabel } from '../terminal/notices.ts';
 

@@ -8,9 +8,8 @@ import { promisify } from 'node:util';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
 import { isUtf8Name } from '../../formats/file-name.ts';
-import { type ByteStream, streamOfPieces } from '../../streams/byte-stream.ts';
+import type { ByteStream } from '../../streams/byte-stream.ts';
 import type { FileInUse } from '../files-in-use.ts';
-import { visibleJson } from '../terminal/visible-text.ts';
 import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
 import type { Input } from './input.ts';
 import {
@@ -236,22 +235,4 @@ async function writeToStandardOutput(payload: ByteStream): Promise<void> {
       });
     });
   }
-}
-
-/**
- * @param object values, or their JSON in pieces: see json-text.ts
- * @returns one line, in which nothing controls a terminal: JSON's own escapes leave some of that in
- */
-export const jsonLine = (object: object): ByteStream => streamOfPieces(piecesOf(object));
-
-function* piecesOf(object: object): Generator<Buffer> {
-  let before = '{';
-  for (const [name, value] of Object.entries(object) as [string, unknown][]) {
-    const isInPieces = typeof value === 'object' && value !== null && 'next' in value;
-    const pieces = isInPieces ? (value as Generator<string>) : [JSON.stringify(value)];
-    yield Buffer.from(`${before}${JSON.stringify(name)}:`);
-    for (const piece of pieces) yield Buffer.from(visibleJson(piece));
-    before = ',';
-  }
-  yield Buffer.from('}\n');
 }

@@ -195,17 +195,20 @@ describe('names of files', () => {
   });
 });
 
-/** Runs a command as a user without rights, where these tests run as root. */
-async function asNobody(more: string[], cwd: string): Promise<Finished> {
+/**
+ * Runs a command as a user without rights, where these tests run as root.
+ *
+ * @param before what a shell does before
+ */
+async function asNobody(more: string[], cwd: string, before = ''): Promise<Finished> {
   const folder = temporaryFolder();
   cpSync(join(import.meta.dirname, '../../../dist'), join(folder, 'dist'), { recursive: true });
   for (const each of [folder, cwd]) chmodSync(each, 0o755);
   const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
   const program = join(folder, 'dist', 'kms-encrypt.js');
-  const all = ['-q', '-u', 'alice', ...more];
-  return isRoot
-    ? run('setpriv', [...nobody, program, ...all], { cwd, home: cwd, stdin: secret })
-    : run(program, all, { cwd, home: cwd, stdin: secret });
+  const all = ['-c', `${before} exec "$0" "$@"`, program, '-q', '-u', 'alice', ...more];
+  const options = { cwd, home: cwd, stdin: secret };
+  return isRoot ? run('setpriv', [...nobody, 'sh', ...all], options) : run('sh', all, options);
 }
 
 describe('folders and files with rights of their own', () => {
@@ -221,6 +224,20 @@ describe('folders and files with rights of their own', () => {
     assert.equal(done.status, 0, done.stderr);
     chmodSync(dropbox, 0o700);
     assert.deepEqual(readdirSync(dropbox), ['out']);
+  });
+
+  test('a current folder that may not be entered is named, not an .env', async () => {
+    const cwd = temporaryFolder();
+    const inner = join(cwd, 'inner');
+    mkdirSync(inner);
+    if (isRoot) chownSync(inner, 65534, 65534);
+    const done = await asNobody(['-k', 'local:k'], cwd, 'cd inner; chmod 0 .;');
+    chmodSync(inner, 0o700);
+    assert.deepEqual([done.status, done.stdout.length], [2, 0]);
+    assert.match(
+      done.stderr,
+      /^kms-encrypt: Can't look for \.env in the current folder: permission denied \(EACCES\)\.$/m,
+    );
   });
 
   test('in place, mode, owner and group stay', async () => {
