@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { env, platform } from 'node:process';
 
 import { usageError } from '../errors.ts';
-import { homeFolder, isUtf8Name } from '../formats/file-name.ts';
+import { homeFolder, isNotUtf8, isUtf8Name } from '../formats/file-name.ts';
 
 const places = {
   data: {
@@ -30,7 +30,7 @@ export function defaultLocalKeyFile(): string {
   if (folder !== undefined) {
     if (isUtf8Name(folder)) return join(folder, 'kms-poc', 'local.key');
     throw usageError(
-      `The folder of the local key has a name that is not valid UTF-8: ${folder}.`,
+      `The folder of the local key has a name that ${isNotUtf8}: ${folder}.`,
       'Name the file of the key: --key local:FILE',
     );
   }

@@ -32,6 +32,9 @@ export function createAccess(settings: Settings, notices: Notices): Access {
   if (settings.profile !== undefined) env.AWS_PROFILE = settings.profile.value;
   // Without one the SDK crashes, or reads .aws/config in the current folder.
   if (homeFolder === undefined) env.HOME = '/';
+  // For the clients that the SDK makes, too, to assume a role: a misspelt mode would pass for missing
+  // credentials or an outage, and `auto` asks for the Region of a machine that may be none of AWS's.
+  env.AWS_DEFAULTS_MODE = 'legacy';
   return { settings, events: announce(settings, notices), patience: createPatience() };
 }
 

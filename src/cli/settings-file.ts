@@ -76,9 +76,13 @@ function requireWholeValues(path: string, text: Buffer): void {
       `Put the whole value in quotes (${name}="…"), or a space in front of the comment.`,
     );
   }
-  const passedOver = lines.replace(settingsEntry, '').replace(/#.*/g, '');
+  // To dotenv, `-` and `.` in front are part of the name.
+  const passedOver = lines
+    .replace(settingsEntry, (entry, found: string) => (/^[-.]/.test(found) ? entry : ''))
+    .replace(/#.*/g, '');
+  // `$NAME` and `${NAME}` use a setting, in a file that a shell reads as well.
   const unread = settingNames.find((each) =>
-    new RegExp(`(?<![\\w.-])${each}(?![\\w.-])`).test(passedOver),
+    new RegExp(`(?<!\\w[-.]?|\\$\\{?)${each}(?![\\w.-])`).test(passedOver),
   );
   if (unread === undefined) return;
   throw usageError(

@@ -1,6 +1,6 @@
 /** Names of files as people give them, in options and settings. */
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 
 import { usageError } from '../errors.ts';
 
@@ -8,7 +8,7 @@ import { usageError } from '../errors.ts';
 export const homeFolder = ((): string | undefined => {
   try {
     const home = homedir();
-    return isAbsolute(home) ? home : undefined;
+    return isAbsolute(home) ? home.replace(/(?<=.)\/+$/, '') : undefined;
   } catch {
     return undefined; // no HOME, and no such user in /etc/passwd
   }
@@ -16,9 +16,12 @@ export const homeFolder = ((): string | undefined => {
 
 /**
  * Node puts U+FFFD in the place of each byte that is not UTF-8: two names become one, and the file is
- * found under neither.
+ * found under neither. A name that has a U+FFFD of its own can't be told from these.
  */
 export const isUtf8Name = (name: string): boolean => !name.includes('\ufffd');
+
+/** Follows "a name that". */
+export const isNotUtf8 = 'is not valid UTF-8 or has a U+FFFD in it';
 
 /**
  * @param title what to call the option or setting in an error
@@ -33,12 +36,20 @@ export function expandFileName(name: string, title: string): string {
       'Set HOME, or use a whole path.',
     );
   }
-  const path = isInHome ? join(homeFolder ?? '', name.slice(2)) : name;
-  if (isUtf8Name(path)) return path;
-  throw usageError(
-    `${title} has a file name that is not valid UTF-8.`,
-    'Rename the file, or use a redirection: < FILE, > FILE',
-  );
+  if (isInHome && !isUtf8Name(homeFolder ?? '')) {
+    throw usageError(
+      `${title} is in the home folder (~/), whose name ${isNotUtf8}.`,
+      'Use a file in another folder.',
+    );
+  }
+  if (!isUtf8Name(name)) {
+    throw usageError(
+      `${title} has a file name that ${isNotUtf8}.`,
+      'Rename the file. A message can also be redirected: < FILE, > FILE',
+    );
+  }
+  // As it stands: `join` would take `link/..` for the folder that the link is in.
+  return isInHome ? `${homeFolder ?? ''}/${name.slice(2)}` : name;
 }
 
 /**

@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, linkSync, rmSync, type Stats, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 
 import type { WrappingKey } from '../envelope/wrapping-key.ts';
 import { KmsPocError, reasonOf, systemCode } from '../errors.ts';
@@ -69,7 +69,8 @@ export async function readLocalKey(file: string): Promise<LocalKey | undefined> 
 export async function makeLocalKey(file: string): Promise<LocalKey> {
   const keyBytes = randomBytes(keyLength);
   const folder = dirname(file);
-  const temporaryFile = join(folder, temporaryName());
+  // As it stands: `join` would take `link/..` for the folder that the link is in.
+  const temporaryFile = `${folder}/${temporaryName()}`;
   try {
     await makeFolder(folder);
     // A run that was killed just before its key got its name left a key that nobody will use.

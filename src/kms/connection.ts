@@ -21,9 +21,6 @@ const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error
 /** How each AWS client here finds the service and its credentials, and how long it waits. */
 const clientConfig = (options: KmsOptions) => ({
   logger: silent,
-  // Its timeouts are below. From AWS_DEFAULTS_MODE, a misspelt one would pass for an outage, and
-  // `auto` would ask for the Region of a machine that may be none of AWS's.
-  defaultsMode: 'legacy' as const,
   requestHandler: {
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs, // until a response begins

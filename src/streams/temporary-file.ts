@@ -6,7 +6,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { open, readdir, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 
 /** Short enough for every file system, whatever the length of the name that it will replace. */
 const pattern = /^\.kms-poc-([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp$/;
@@ -29,7 +28,8 @@ export async function removeLeftovers(folder: string): Promise<void> {
     const [, place, boot, pid, start] = pattern.exec(name) ?? [];
     if (place === undefined || place !== ownProcess().place || place === unknown) continue;
     const isDead = boot !== ownProcess().boot || startOf(pid ?? '') !== start;
-    if (isDead) await unlink(join(folder, name)).catch(() => undefined);
+    // As it stands: `join` would take `link/..` for the folder that the link is in.
+    if (isDead) await unlink(`${folder}/${name}`).catch(() => undefined);
   }
 }
 

@@ -41,6 +41,9 @@ before(async () => {
   }
   symlinkSync('there.key', join(cwd, 'link'));
   mkdirSync(join(cwd, 'kms-poc'));
+  mkdirSync(join(cwd, 'other', 'inner'), { recursive: true });
+  symlinkSync('other/inner', join(cwd, 'inner'));
+  symlinkSync('inner/../new.key', join(cwd, 'to-new'));
 });
 
 /** All names in the folder, and what is in the files. */
@@ -56,6 +59,10 @@ const cases: [what: string, words: string, output: string][] = [
   ['a key file', 'kms-encrypt -k local:there.key', 'link'],
   ['a key file', 'kms-encrypt -k local:new.key', './new.key'], // is yet to be made
   ['a key file', 'kms-encrypt -k local:no/../new.key', 'new.key'],
+  ['a key file', 'kms-encrypt -k local:inner/../new.key', 'inner/../new.key'], // other/new.key
+  ['a key file', 'kms-encrypt -k local:inner/../new.key', 'to-new'],
+  ['a key file', 'kms-encrypt -k local:inner/../no/../new.key', 'other/new.key'],
+  ['a key file', 'kms-reencrypt -k local:there.key --to-key local:inner/../new.key', 'to-new'],
   ['a key file', 'kms-encrypt -k local', 'kms-poc/local.key'],
   ['a key file', 'kms-encrypt --batch -k local:there.key', 'there.key'],
   ['a key file', 'kms-encrypt -k rsa:pair-public.pem', 'pair-public.pem'],
@@ -115,6 +122,38 @@ test('but an .env without a setting, and more for one with settings', async () =
   });
   assert.deepEqual([added.status, added.stderr], [0, '']);
   assert.equal(readFileSync(join(folder, '.env'), 'utf8'), 'USERS=alice\nNAME=x');
+});
+
+test('nor a file that only looks like it: `..` is above what a link points to', async () => {
+  const folder = temporaryFolder();
+  const options = { ...inFolder, cwd: folder };
+  mkdirSync(join(folder, 'other', 'inner'), { recursive: true });
+  symlinkSync('other/inner', join(folder, 'inner'));
+  const key = ['-u', 'alice', '-q', '-k', 'local:inner/../new.key'];
+  const made = await run('kms-encrypt', [...key, '-o', 'new.key'], { ...options, stdin: 'x' });
+  assert.equal(made.status, 0, made.stderr);
+  const opened = await run('kms-decrypt', [...key, '-i', 'new.key'], options);
+  assert.deepEqual([opened.status, opened.stdout.toString()], [0, 'x']);
+  assert.deepEqual(readdirSync(folder).sort(), ['inner', 'new.key', 'other']);
+  assert.deepEqual(readdirSync(join(folder, 'other')).sort(), ['inner', 'new.key']);
+});
+
+test('a key whose name links to itself, with an output, is an error at once', async () => {
+  const folder = temporaryFolder();
+  symlinkSync('loop', join(folder, 'loop'));
+  // Nothing is there for the system to find a circle in.
+  symlinkSync('no/../round', join(folder, 'round'));
+  const options = { ...inFolder, cwd: folder, stdin: 'x' };
+  for (const [name, status, reason] of [
+    ['loop', 4, /^kms-encrypt: Can't read the local key file loop: .*\(ELOOP\)\.$/m],
+    ['round', 4, /^kms-encrypt: Can't create the local key file round: EEXIST\.$/m],
+  ] as const) {
+    const args = ['-u', 'alice', '-k', `local:${name}`, '-o', 'out'];
+    const done = await run('kms-encrypt', args, options);
+    assert.deepEqual([done.status, done.stdout.length], [status, 0]);
+    assert.match(done.stderr, reason);
+  }
+  assert.ok(!readdirSync(folder).includes('out'));
 });
 
 test('nor is anything added to one that the shell opened', async () => {

@@ -130,13 +130,29 @@ describe("the article's pair, through pipes", () => {
     assert.deepEqual([forBobInWords.status, forBobInWords.stdout.length], [3, 0]);
   });
 
-  test('whatever AWS_DEFAULTS_MODE is', async () => {
-    const env = { ...moto.env, KEY_ID: 'alias/theKey', AWS_DEFAULTS_MODE: 'no such mode' };
-    const { status, stderr } = await run('kms-encrypt', ['-u', 'alice', '-q'], {
-      stdin: secret,
-      env,
-    });
-    assert.equal(status, 0, stderr);
+  test('whatever AWS_DEFAULTS_MODE is, and with a role of a profile', async () => {
+    const { AWS_ACCESS_KEY_ID: id = '', AWS_SECRET_ACCESS_KEY: secretKey = '', ...rest } = moto.env;
+    const config = join(temporaryFolder(), 'config');
+    writeFileSync(
+      config,
+      `[profile source]
+aws_access_key_id = ${id}
+aws_secret_access_key = ${secretKey}
+[profile assumed]
+source_profile = source
+role_arn = arn:aws:iam::123456789012:role/any
+defaults_mode = no such mode
+`,
+    );
+    const env = { ...rest, AWS_CONFIG_FILE: config, KEY_ID: 'alias/theKey' };
+    const args = ['-u', 'alice', '-q', '--profile', 'assumed'];
+    for (const mode of [{}, { AWS_DEFAULTS_MODE: '' }, { AWS_DEFAULTS_MODE: 'no such mode' }]) {
+      const { status, stderr } = await run('kms-encrypt', args, {
+        stdin: secret,
+        env: { ...env, ...mode },
+      });
+      assert.equal(status, 0, stderr);
+    }
   });
 
   test('--json', async () => {

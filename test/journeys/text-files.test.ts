@@ -125,7 +125,7 @@ describe('a settings file', () => {
       ] as const),
       ...['SIGN yes', 'USERS=alice\rSIGN yes\r'].map(signLine),
       ...['- SIGN=yes', '* SIGN=yes', '$env:SIGN="yes"', '"SIGN"=yes'].map(signLine),
-      ...['\u200bSIGN=yes', 'SIGN\uff1dyes'].map(signLine),
+      ...['\u200bSIGN=yes', 'SIGN\uff1dyes', '-SIGN=yes', '.SIGN=yes'].map(signLine),
     ];
     for (const [name, line] of lines) {
       writeFileSync(file, `BACKUP_KEYS = local:key\n# SIGN no\n${line}\n`, { mode: 0o600 });
@@ -134,7 +134,8 @@ describe('a settings file', () => {
       assert.ok(message.endsWith(`settings has a line that names ${name} but doesn't set it.`));
       assert.ok(hint?.startsWith(`Write ${name}=VALUE, `), hint);
     }
-    const fine = 'USERS: alice\nOTHER yes # SIGN\nKEY_IDS of us\nSIGN=\nNOTE="to\nSIGN or not"\n';
+    const fine =
+      'USERS: alice\necho "for $USERS"\n: ${AWS_REGION:=eu-central-1}\n-OTHER=yes\nOTHER yes # SIGN\nKEY_IDS of us\nSIGN=\nNOTE="to\nSIGN or not"\n';
     writeFileSync(file, fine, { mode: 0o600 });
     const { status, stderr } = await run('kms-encrypt', [...args, '-k', 'local:key'], { cwd });
     assert.deepEqual([status, stderr], [0, '']);
@@ -303,6 +304,28 @@ describe('a name that is not UTF-8', () => {
       assert.match(stderr, /is in a folder, or links to a file, whose name is not valid UTF-8\.$/m);
     });
   }
+
+  test('but a folder that is really called U+FFFD is written to', async () => {
+    const folder = temporaryFolder();
+    const { status, stderr } = await bash(
+      `key=$PWD/key; mkdir '${folder}'/$'\\xef\\xbf\\xbd'; cd '${folder}'/*
+       echo secret | ${encrypt} "local:$key" -o new && ls | grep -qx new`,
+    );
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  test('of the home folder of a key: that folder is named', async () => {
+    const folder = temporaryFolder();
+    const { status, stderr } = await bash(
+      `cd '${folder}'; echo secret | HOME="$PWD/"$'\\xe9' ${encrypt} 'local:~/key'`,
+    );
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /^kms-encrypt: --key is in the home folder \(~\/\), whose name is not valid/,
+    );
+    assert.deepEqual((await run('ls', ['-A'], { cwd: folder })).stdout.toString(), '');
+  });
 
   for (const variables of ['XDG_DATA_HOME= HOME', 'XDG_DATA_HOME']) {
     test(`of the folder of the local key, by ${variables}: none is made`, async () => {

@@ -4,10 +4,10 @@
  */
 import { existsSync, fstatSync, readlinkSync, type Stats } from 'node:fs';
 import { readlink } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { env, pid } from 'node:process';
 
 import { usageError } from '../../errors.ts';
+import { absolutePath, linkedPath, maxLinks } from './target.ts';
 
 const standard: Readonly<Record<string, number>> = {
   '/dev/stdin': 0,
@@ -20,18 +20,19 @@ const standard: Readonly<Record<string, number>> = {
  *   error are known: any other descriptor is opened by its name.
  */
 export async function descriptorOf(path: string): Promise<number | undefined> {
-  let current = resolve(path);
-  // As many links as Linux follows.
-  for (let links = 0; links < 40; links++) {
+  let current: string | undefined = path;
+  for (let links = 0; links < maxLinks; links++) {
+    current = await absolutePath(current).catch(() => undefined);
+    if (current === undefined) return undefined;
     const named = /^\/(?:dev|proc\/(self|thread-self|\d+))\/fd\/(\d+)$/.exec(current);
     if (named !== null && (!/^\d/.test(named[1] ?? '') || named[1] === String(pid))) {
       const descriptor = Number(named[2]);
       return descriptor <= 2 || existsSync('/proc/self/fd') ? descriptor : undefined;
     }
     if (standard[current] !== undefined) return standard[current];
-    const target = await readlink(current).catch(() => undefined);
-    if (target === undefined) return undefined;
-    current = resolve(dirname(current), target);
+    const link = await readlink(current).catch(() => undefined);
+    if (link === undefined) return undefined;
+    current = linkedPath(current, link);
   }
   return undefined;
 }

@@ -1,13 +1,12 @@
 /** Where the payload goes: standard output, or a file that is written whole or not at all. */
 import { fstatSync, type Stats, statSync, write } from 'node:fs';
-import { access, constants, open, readlink, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { access, constants, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { stdout } from 'node:process';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 
 import { KmsPocError, reasonOf, systemCode, usageError } from '../../errors.ts';
-import { isUtf8Name } from '../../formats/file-name.ts';
 import type { ByteStream } from '../../streams/byte-stream.ts';
 import type { FileInUse } from '../files-in-use.ts';
 import { descriptorOf, isClosed, statDescriptor } from './descriptors.ts';
@@ -20,6 +19,7 @@ import {
   writeAll,
   writeError,
 } from './replace-file.ts';
+import { targetOf } from './target.ts';
 
 export interface Output {
   readonly isTerminal: boolean;
@@ -88,8 +88,9 @@ export async function openOutput(
   const isInput = existing !== undefined && isSameFile(existing, input);
   if (isInput && !(mayBeInput && existing.isFile())) throw bothInputAndOutput(file);
   const isFile = existing === undefined || existing.isFile();
-  // Only for a file: a FIFO or a device is written to under its own name.
-  const target = isFile ? await resolveTarget(file).catch(refuse) : file;
+  // A symlink is kept, and the file it points to is replaced or created. A FIFO or a device is written
+  // to under its own name.
+  const target = isFile ? await targetOf(file).catch(refuse) : file;
   for (const each of inUse) await requireOther(file, target, existing, each);
   await access(isFile ? dirname(target) : target, constants.W_OK).catch(refuse);
   if (existing?.isFile() === true) await requireReplaceable(target, existing);
@@ -133,10 +134,7 @@ async function openDescriptor(
   };
 }
 
-/**
- * A local key that the run is going to make isn't there yet, so then it is the path that counts. It may
- * go through a folder and back that isn't there yet either: `resolve` takes that out.
- */
+/** A local key that the run is going to make isn't there yet, so then it is the path that counts. */
 async function requireOther(
   name: string,
   target: string,
@@ -145,7 +143,7 @@ async function requireOther(
 ): Promise<void> {
   const isSame =
     existing === undefined
-      ? target === (await resolveTarget(resolve(file)).catch(() => undefined))
+      ? target === (await targetOf(file).catch(() => undefined))
       : isSameFile(existing, { file: await stat(file).catch(() => undefined) });
   if (!isSame) return;
   throw usageError(
@@ -178,26 +176,6 @@ function isOwnTerminal(file: Stats): boolean {
   return [...open, statSync('/dev/tty', { throwIfNoEntry: false })].some(
     (terminal) => terminal?.rdev === file.rdev,
   );
-}
-
-/**
- * A symlink is kept, and the file it points to is replaced or created.
- *
- * @throws KmsPocError Usage, if a name on the way is not UTF-8: written out it means another file
- */
-async function resolveTarget(path: string): Promise<string> {
-  const folder = isUtf8Name(path) ? await realpath(dirname(path)) : path;
-  const inFolder = join(folder, basename(path));
-  if (!isUtf8Name(inFolder)) {
-    throw usageError(
-      `${path} is in a folder, or links to a file, whose name is not valid UTF-8.`,
-      'Rename that, or use a redirection: > FILE',
-    );
-  }
-  const pointsTo = await readlink(inFolder).catch(() => undefined);
-  if (pointsTo === undefined) return inFolder;
-  // As it stands: `resolve` would take `link/..` for the folder that the link is in.
-  return resolveTarget(isAbsolute(pointsTo) ? pointsTo : `${dirname(inFolder)}/${pointsTo}`);
 }
 
 async function writeToDevice(target: string, payload: ByteStream): Promise<void> {
